@@ -1,0 +1,1 @@
+"""Benchmarks: fallline beside pure NumPy and beside the libraries a user would otherwise pick."""

@@ -1,0 +1,10 @@
+// The compiled core as Python sees it. One file per topic; no arithmetic here.
+#include "bindings/module.h"
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.attr("__version__") = FALLLINE_VERSION;
+  fallline::bind_runtime(m);
+  fallline::bind_network(m);
+  fallline::bind_optimizer(m);
+  fallline::bind_ops(m);
+}

@@ -1,0 +1,118 @@
+// Losses: value and gradient together. A row's loss is the mean over its outputs (mse) or the sum over its classes
+// (cross-entropies of classes); `scale` carries 1 / (sum of weights) or 1.
+#pragma once
+
+#include "rows.h"
+
+namespace fallline {
+namespace {
+
+// An elementwise loss maps (output, target) to its value and its gradient with respect to the output. If it takes
+// over the last activation, the output is the logit and becomes the prediction.
+
+// (y - t)^2
+struct MeanSquaredError {
+  static constexpr const char* name = "mse";
+  static constexpr const char* fused_activation = nullptr;
+  template <class T>
+  static FALLLINE_INLINE void evaluate(Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> e = y - t;
+    value = e * e;
+    gradient = e + e;
+  }
+};
+
+// -t ln(p) - (1 - t) ln(1 - p) with p = sigmoid(z), as max(z, 0) - z t + ln(1 + e^-|z|)
+struct BinaryCrossEntropy {
+  static constexpr const char* name = "binary_cross_entropy";
+  static constexpr const char* fused_activation = "sigmoid";
+  template <class T>
+  static FALLLINE_INLINE void evaluate(Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> z = y;
+    const Vec<T> positive = z < T(0) ? Vec<T>{} : z;
+    value = fma(-z, t, positive) + log1p<T>(exp<T>(-abs<T>(z)));
+    y = sigmoid<T>(z);
+    gradient = y - t;
+  }
+};
+
+using ElementwiseLosses = TypeList<MeanSquaredError, BinaryCrossEntropy>;
+
+template <class T, class Loss>
+void elementwise_loss(const LossRows<T>& a, int begin, int end) {
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  const T mean = T(1) / static_cast<T>(a.outputs);
+  for (int r = begin; r < end; ++r) {
+    const T weight = a.weight ? a.weight[r] : T(1);
+    const Vec<T> factor = broadcast(weight * a.scale * mean);
+    Vec<T> sum{};
+    for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
+      for (int v = 0; v < W; v += V) {
+        const int n = std::min(V, a.outputs - c - v);
+        if (n <= 0) break;
+        const std::ptrdiff_t i = at<T>(r) + v;
+        Vec<T> y = n == V ? load(a.y.data + p * a.y.stride + i) : load_partial(a.y.data + p * a.y.stride + i, n);
+        const Vec<T> t = load(a.target.data + p * a.target.stride + i);
+        Vec<T> value, gradient;
+        Loss::template evaluate<T>(y, t, value, gradient);
+        if (n < V) {  // columns beyond the last count for nothing
+          value = load_partial(reinterpret_cast<const T*>(&value), n);
+          gradient = load_partial(reinterpret_cast<const T*>(&gradient), n);
+        }
+        sum = sum + value;
+        store(a.y.data + p * a.y.stride + i, y);
+        if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, gradient * factor);
+      }
+    a.loss[r] = static_cast<double>(weight) * static_cast<double>(reduce_sum<T>(sum) * mean);
+  }
+}
+
+// -sum t ln(softmax(z)) for classes given as labels, one-hot rows or probabilities; y becomes softmax(z).
+struct CrossEntropy {
+  static constexpr const char* name = "cross_entropy";
+  static constexpr const char* fused_activation = "softmax";
+};
+
+template <class T>
+void cross_entropy(const LossRows<T>& a, int begin, int end) {
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  const Panels<const T> z = a.y;
+  for (int r = begin; r < end; ++r) {
+    const T weight = a.weight ? a.weight[r] : T(1);
+    const T factor = weight * a.scale;
+    const T most = row_max<T>(z, a.outputs, r);
+    T mass = 1, dot = 0;  // sum of the targets, and of target * logit
+    if (a.labels) {
+      const int label = a.labels[r];
+      dot = z.data[label / W * z.stride + at<T>(r) + label % W] - most;
+    } else {
+      Vec<T> masses{}, dots{};
+      for (int c = 0; c < a.outputs; c += W) {
+        const Columns<T> x(z, c, a.outputs, r, most), t(a.target, c, a.outputs, r, T(0));
+        masses = masses + (t.low + t.high);
+        dots = fma(t.low, x.low - most, fma(t.high, x.high - most, dots));
+      }
+      mass = reduce_sum<T>(masses);
+      dot = reduce_sum<T>(dots);
+    }
+    const T sum = row_exp<T>(z, a.y, a.outputs, r, most);
+    row_scale<T>(a.y, a.outputs, r, T(1) / sum);
+    a.loss[r] = static_cast<double>(weight) * static_cast<double>(fma(log<T>(broadcast(sum)), broadcast(mass), broadcast(-dot))[0]);
+    if (!a.dy.data) continue;
+    for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
+      for (int v = 0; v < W; v += V) {
+        const std::ptrdiff_t i = at<T>(r) + v;
+        Vec<T> d = load(a.y.data + p * a.y.stride + i) * mass;
+        if (!a.labels) d = d - load(a.target.data + p * a.target.stride + i);
+        store(a.dy.data + p * a.dy.stride + i, d * factor);
+      }
+    if (a.labels) {
+      const int label = a.labels[r];
+      T& d = a.dy.data[label / W * a.dy.stride + at<T>(r) + label % W];
+      d = (a.y.data[label / W * a.y.stride + at<T>(r) + label % W] - T(1)) * factor;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fallline

@@ -1,0 +1,144 @@
+// What a SIMD target offers to the rest of the engine: one table of function pointers per dtype.
+// Everything above kernels/ sees only this file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "random.h"
+
+namespace fallline {
+
+// Element (r, c) of a matrix of activations: data[c / W * stride + r * W + c % W], W = panel_width.
+template <class T>
+struct Panels {
+  T* data = nullptr;
+  std::ptrdiff_t stride = 0;
+
+  operator Panels<const T>() const { return {data, stride}; }
+};
+
+// c[r, :n] = f(start + a[r, :depth] * b), for rows of a batch. Forward: start is the bias, f the activation. Backward: b is
+// the transposed kernel, f multiplies by the slope of the activation whose output is `gate`.
+template <class T>
+struct RowsProduct {
+  Panels<const T> a;
+  int depth;
+  const T* b;      // packed [n/W][depth][W]
+  const T* start;  // [n/W][W] or nullptr for zeros
+  Panels<T> c;
+  int n;
+  Panels<const T> gate;
+};
+
+// g[k - begin, :] (+)= sum over rows of x[r, k] * delta[r, panel], for k in [begin, end).
+template <class T>
+struct WeightGradient {
+  Panels<const T> x;
+  int begin, end;
+  const T* delta;  // one panel [rows][W]
+  int columns;     // of it that count; the others come out as zero
+  int rows;
+  T* g;  // [end - begin][W]
+  bool accumulate;
+};
+
+// Loss and gradient of rows; see losses.h.
+template <class T>
+struct LossRows {
+  Panels<T> y;              // in: what the last layer put out (logits if fused); out: predictions
+  Panels<T> dy;             // out: gradient, or data = nullptr
+  Panels<const T> target;   // dense targets, or
+  const std::int32_t* labels;  // classes
+  const T* weight;          // of each row, or nullptr for ones
+  T scale;                  // of the gradient
+  int outputs;
+  double* loss;  // of each row, weighted
+};
+
+// n elements, each rule's slots side by side. The gradient is taken as scale * g, clamped to [-clip, clip]; the weights
+// shrink by `shrink` first (decoupled decay).
+template <class T>
+struct Update {
+  T* w;
+  const T* g;
+  T* slots[3];
+  std::ptrdiff_t n;
+  const double* scalars;  // from prepare()
+  double scale, clip, shrink;
+};
+
+inline constexpr int max_slots = 3;
+inline constexpr int max_scalars = 8;
+
+template <class T>
+struct ActivationKernels {
+  const char* name;
+  void (*forward)(const RowsProduct<T>&, int row_begin, int row_end);
+  void (*backward)(const RowsProduct<T>&, int row_begin, int row_end);
+  void (*value)(Panels<const T> x, Panels<T> y, int columns, int row_begin, int row_end);
+  void (*gradient)(Panels<const T> y, Panels<T> dy, int columns, int row_begin, int row_end);  // in place
+};
+
+template <class T>
+struct LossKernel {
+  const char* name;
+  const char* fused_activation;  // the last activation it takes over, or nullptr
+  bool takes_labels;
+  void (*rows)(const LossRows<T>&, int row_begin, int row_end);
+};
+
+template <class T>
+struct OptimizerKernel {
+  const char* name;
+  const char* const* hyper;  // names, nullptr at the end
+  const char* const* slots;
+  void (*prepare)(const double* hyper, double rate, double t, double* scalars);
+  void (*update)(const Update<T>&);
+};
+
+enum class SourceType { float32, float64, uint8, int32, int64 };
+
+// Rows of the user's array: element (r, c) at data + index[r] * row_stride + c * column_stride (bytes).
+struct Source {
+  const void* data;
+  SourceType type;
+  std::ptrdiff_t row_stride, column_stride;
+};
+
+template <class T>
+struct KernelTable {
+  int panel_width;
+  const ActivationKernels<T>* activations;
+  int activation_count;
+  const LossKernel<T>* losses;
+  int loss_count;
+  const OptimizerKernel<T>* optimizers;
+  int optimizer_count;
+
+  void (*weight_gradient)(const WeightGradient<T>&);
+  void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel
+  void (*transpose)(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride);
+  double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2);
+  double (*sum_of_squares)(const T* g, std::ptrdiff_t n);
+
+  void (*gather)(const Source&, const std::int64_t* index, int columns, Panels<T> x, int row_begin, int row_end);
+  void (*scatter)(Panels<const T> x, int columns, T* out, const std::int64_t* index, int row_begin, int row_end);
+  void (*affine)(Panels<const T> x, const T* scale, const T* offset, Panels<T> y, int columns, int row_begin, int row_end);
+  void (*softmax)(Panels<const T> z, Panels<T> y, int columns, int row_begin, int row_end);
+  void (*softmax_gradient)(Panels<const T> y, Panels<T> dy, int columns, int row_begin, int row_end);  // in place
+  void (*dropout)(Panels<const T> x, Panels<T> y, int columns, double rate, RandomKey key, int first_row, int row_begin, int row_end);
+};
+
+struct Target {
+  const char* name;
+  int vector_bytes;
+  KernelTable<float> float32;
+  KernelTable<double> float64;
+};
+
+#define FALLLINE_TARGET(name, flags, features, vector_bytes) const Target& table_##name();
+#include "targets.def"
+#undef FALLLINE_TARGET
+
+}  // namespace fallline

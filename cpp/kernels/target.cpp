@@ -1,0 +1,85 @@
+// The one translation unit built per row of targets.def. It exports table_<target>() and nothing else: every kernel has
+// internal linkage, so that no copy compiled for one CPU can be linked in place of another's.
+#include "gemm.h"
+#include "losses.h"
+#include "optimizers.h"
+#include "rows.h"
+#include "table.h"
+
+namespace fallline {
+namespace {
+
+// The tile applies the activation itself if that is cheap; otherwise it runs over the rows just written.
+template <class T, class Activation>
+void forward(const RowsProduct<T>& p, int begin, int end) {
+  if constexpr (Activation::fused) return rows_product<T, Activate<Activation>>(p, begin, end);
+  rows_product<T, Keep>(p, begin, end);
+  activation_value<T, Activation>(p.c, p.c, p.n, begin, end);
+}
+
+template <class T, class Activation>
+void backward(const RowsProduct<T>& p, int begin, int end) {
+  if constexpr (Activation::fused) return rows_product<T, Gate<Activation>>(p, begin, end);
+  rows_product<T, Keep>(p, begin, end);
+  activation_gradient<T, Activation>(p.gate, p.c, p.n, begin, end);
+}
+
+template <class T, class... A>
+const ActivationKernels<T>* activation_kernels(TypeList<A...>) {
+  static constexpr ActivationKernels<T> kernels[] = {
+      {A::name, forward<T, A>, backward<T, A>, activation_value<T, A>, activation_gradient<T, A>}...};
+  return kernels;
+}
+
+template <class T, class... L>
+const LossKernel<T>* loss_kernels(TypeList<L...>) {
+  static constexpr LossKernel<T> kernels[] = {{L::name, L::fused_activation, false, elementwise_loss<T, L>}...,
+                                              {CrossEntropy::name, CrossEntropy::fused_activation, true, cross_entropy<T>}};
+  return kernels;
+}
+
+template <class T, class... R>
+const OptimizerKernel<T>* optimizer_kernels(TypeList<R...>) {
+  static constexpr OptimizerKernel<T> kernels[] = {{R::name, R::hyper, R::slots, R::prepare, update<T, R>}...};
+  return kernels;
+}
+
+template <class T>
+KernelTable<T> kernel_table() {
+  KernelTable<T> t{};
+  t.panel_width = panel_width<T>;
+  t.activations = activation_kernels<T>(Activations{});
+  t.activation_count = Activations::size;
+  t.losses = loss_kernels<T>(ElementwiseLosses{});
+  t.loss_count = ElementwiseLosses::size + 1;
+  t.optimizers = optimizer_kernels<T>(Optimizers{});
+  t.optimizer_count = Optimizers::size;
+  t.weight_gradient = weight_gradient<T>;
+  t.column_sums = column_sums<T>;
+  t.transpose = transpose<T>;
+  t.penalize = penalize<T>;
+  t.sum_of_squares = sum_of_squares<T>;
+  t.gather = gather<T>;
+  t.scatter = scatter<T>;
+  t.affine = affine<T>;
+  t.softmax = softmax<T>;
+  t.softmax_gradient = softmax_gradient<T>;
+  t.dropout = dropout<T>;
+  return t;
+}
+
+}  // namespace
+
+#define FALLLINE_JOIN(a, b) a##b
+#define FALLLINE_TABLE(name) FALLLINE_JOIN(table_, name)
+
+const Target& FALLLINE_TABLE(FALLLINE_TARGET_NAME)();
+const Target& FALLLINE_TABLE(FALLLINE_TARGET_NAME)() {
+#define FALLLINE_QUOTE(name) #name
+#define FALLLINE_NAME(name) FALLLINE_QUOTE(name)
+  static const Target target{FALLLINE_NAME(FALLLINE_TARGET_NAME), FALLLINE_VECTOR_BYTES, kernel_table<float>(),
+                             kernel_table<double>()};
+  return target;
+}
+
+}  // namespace fallline

@@ -1,0 +1,102 @@
+// A model as data: layers, parameters, optimizer state and counters, and the forward pass over rows.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "network/layers/layer.h"
+#include "network/optimizer.h"
+#include "network/workspace.h"
+
+namespace fallline {
+
+// How the loss kernel meets the last layer, and how rows are weighted.
+struct Objective {
+  int loss = -1;
+  bool takes_activation = false;  // the loss kernel applies the last activation itself
+  bool from_logits = false;       // it would, but the last layer is linear: predictions stay logits
+  bool mean = true;               // divide by the sum of weights
+};
+
+template <class T>
+class Network {
+ public:
+  Network(int inputs, const std::vector<Spec>& layers, std::uint64_t seed);
+
+  int inputs() const { return inputs_; }
+  int outputs() const { return layers_.back()->outputs(); }
+  std::uint64_t seed() const { return seed_; }
+  int depth() const { return static_cast<int>(layers_.size()); }
+  // Layers that training runs: all but a last activation that the loss takes over.
+  int trained_depth() const { return depth() - (objective_.takes_activation ? 1 : 0); }
+  // The lowest layer with parameters: the backward pass ends there.
+  int lowest_trained() const { return lowest_trained_; }
+  Layer<T>& layer(int i) { return *layers_[static_cast<std::size_t>(i)]; }
+  const Layer<T>& layer(int i) const { return *layers_[static_cast<std::size_t>(i)]; }
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Strip>& strips() const { return strips_; }
+  const Parameter& parameter(const Strip& strip) const { return parameters_[static_cast<std::size_t>(strip.parameter)]; }
+  T* weights() { return weights_.data(); }
+  const T* weights() const { return weights_.data(); }
+  std::ptrdiff_t arena_size() const { return weights_.size(); }
+
+  void get_parameter(int index, T* matrix) const;
+  void set_parameter(int index, const T* matrix);
+  void get_slot(int slot, int index, T* matrix) const;
+  void set_slot(int slot, int index, const T* matrix);
+
+  // Checks everything, then sets objective and optimizer and zeroes the slots.
+  void compile(const Spec& loss, const Spec& optimizer);
+  int compilations() const { return compilations_; }
+  bool compiled() const { return objective_.loss >= 0; }
+  const Objective& objective() const { return objective_; }
+  const OptimizerSettings& settings() const { return settings_; }
+  std::vector<std::string> slot_names() const;
+  const LossKernel<T>& loss_kernel() const { return kernels<T>().losses[objective_.loss]; }
+  const OptimizerKernel<T>& rule() const { return kernels<T>().optimizers[settings_.rule]; }
+  T* slot(int i) { return slots_[static_cast<std::size_t>(i)].data(); }
+
+  // Runs layers [0, depth) on rows of the workspace, whose x is filled; returns where the output is.
+  Panels<T> forward(const Pass& pass, Workspace<T>& work, int depth) const;
+
+  // FLOPs of forward and backward for one row.
+  double flops_per_row() const { return flops_per_row_; }
+  // Sum of l1 |w| + l2/2 w^2 over all parameters.
+  double penalty() const;
+  bool penalized() const { return penalized_; }
+
+  // Counters that key everything random and the optimizer's t.
+  std::uint64_t step = 0, epoch = 0;
+  std::int64_t row = 0;  // of the running epoch
+
+  IdleWorkspaces<T>& idle_workspaces() { return idle_; }
+
+  // Who is at work: n > 0 readers, or -1 for one that writes. `users` is claimed for each call into the engine, `fits`
+  // for as long as a trainer lives, so that its owner can look at the model between two runs.
+  std::atomic<int> users{0}, fits{0};
+
+ private:
+  void lower(const std::vector<Spec>& specs);
+
+  int inputs_;
+  std::uint64_t seed_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::string last_activation_ = "linear";
+  std::vector<Parameter> parameters_;
+  std::vector<Strip> strips_;
+  Buffer<T> weights_;
+  std::vector<Buffer<T>> slots_;
+  IdleWorkspaces<T> idle_;
+  Objective objective_;
+  OptimizerSettings settings_;
+  int lowest_trained_ = 0;
+  double flops_per_row_ = 0;
+  int compilations_ = 0;
+  bool penalized_ = false;
+};
+
+}  // namespace fallline

@@ -1,0 +1,109 @@
+#include "network/ops.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "network/workspace.h"
+#include "runtime/dispatch.h"
+#include "runtime/team.h"
+#include "runtime/threads.h"
+
+namespace fallline {
+namespace {
+
+constexpr double flops_worth_a_thread = 4e5;
+
+template <class T>
+int loss_index(const char* name) {
+  const KernelTable<T>& table = kernels<T>();
+  for (int i = 0; i < table.loss_count; ++i)
+    if (std::string(table.losses[i].name) == name) return i;
+  return -1;
+}
+
+}  // namespace
+
+template <class T>
+void product(Source a, Source b, const T* bias, int m, int k, int n, int activation, T* out) {
+  const KernelTable<T>& table = kernels<T>();
+  const int width = table.panel_width, padded = (n + width - 1) / width * width;
+  Buffer<T> packed(static_cast<std::ptrdiff_t>(padded) * k), start(padded);
+  if (bias) std::copy_n(bias, n, start.data());
+  PanelBuffer<T> x(k, m), y(n, m);
+  const auto limit = static_cast<double>(std::max(1, get_num_threads() / (1 + active_teams())));
+  const double useful = std::clamp(2.0 * m * k * n / flops_worth_a_thread, 1.0, limit);
+  run_team(static_cast<int>(useful), [&](Team& team, int thread) {
+    const auto cut = [&](int rows, int i) { return static_cast<int>(static_cast<std::int64_t>(rows) * i / team.size()); };
+    // Packed weights are panels whose rows are k.
+    table.gather(b, nullptr, n, {packed.data(), static_cast<std::ptrdiff_t>(k) * width}, cut(k, thread), cut(k, thread + 1));
+    const int begin = cut(m, thread), end = cut(m, thread + 1);
+    table.gather(a, nullptr, k, x, begin, end);
+    team.barrier(thread);
+    table.activations[activation].forward({x, k, packed.data(), start.data(), y, n, {}}, begin, end);
+    table.scatter(y, n, out, nullptr, begin, end);
+  });
+}
+
+template <class T>
+void softmax_rows(Source z, int rows, int columns, T* y) {
+  PanelBuffer<T> panels(columns, rows);
+  kernels<T>().gather(z, nullptr, columns, panels, 0, rows);
+  kernels<T>().softmax(panels, panels, columns, 0, rows);
+  kernels<T>().scatter(panels, columns, y, nullptr, 0, rows);
+}
+
+template <class T>
+void activate(int activation, const T* x, std::ptrdiff_t n, T* y) {
+  // A vector is one panel whose rows are panel_width long; its end goes through a panel of its own.
+  const KernelTable<T>& table = kernels<T>();
+  const int width = table.panel_width;
+  constexpr std::ptrdiff_t block = 1 << 20;  // rows are counted in int
+  const std::ptrdiff_t whole = n / width;
+  for (std::ptrdiff_t row = 0; row < whole; row += block)
+    table.activations[activation].value({x + row * width, 0}, {y + row * width, 0}, width, 0,
+                                        static_cast<int>(std::min(block, whole - row)));
+  if (const std::ptrdiff_t rest = n - whole * width; rest > 0) {
+    Buffer<T> last(width);
+    std::copy_n(x + whole * width, rest, last.data());
+    table.activations[activation].value({last.data(), 0}, {last.data(), 0}, width, 0, 1);
+    std::copy_n(last.data(), rest, y + whole * width);
+  }
+}
+
+template <class T>
+void activation_delta(int activation, Source y, Source dy, int rows, int columns, T* delta) {
+  const KernelTable<T>& table = kernels<T>();
+  PanelBuffer<T> output(columns, rows), gradient(columns, rows);
+  table.gather(y, nullptr, columns, output, 0, rows);
+  table.gather(dy, nullptr, columns, gradient, 0, rows);
+  if (activation < 0) table.softmax_gradient(output, gradient, columns, 0, rows);
+  else table.activations[activation].gradient(output, gradient, columns, 0, rows);
+  table.scatter(gradient, columns, delta, nullptr, 0, rows);
+}
+
+template <class T>
+double softmax_cross_entropy(Source logits, const std::int32_t* labels, int rows, int columns, T* gradient) {
+  const KernelTable<T>& table = kernels<T>();
+  PanelBuffer<T> y(columns, rows), dy(columns, rows);
+  std::vector<double> loss(static_cast<std::size_t>(rows));
+  table.gather(logits, nullptr, columns, y, 0, rows);
+  table.losses[loss_index<T>("cross_entropy")].rows(
+      {y, dy, {}, labels, nullptr, T(1) / static_cast<T>(rows), columns, loss.data()}, 0, rows);
+  table.scatter(dy, columns, gradient, nullptr, 0, rows);
+  double sum = 0;
+  for (double l : loss) sum += l;
+  return sum / rows;
+}
+
+#define FALLLINE_INSTANTIATE(T)                                                        \
+  template void product(Source, Source, const T*, int, int, int, int, T*);             \
+  template void softmax_rows(Source, int, int, T*);                                    \
+  template void activate(int, const T*, std::ptrdiff_t, T*);                           \
+  template void activation_delta(int, Source, Source, int, int, T*);                   \
+  template double softmax_cross_entropy(Source, const std::int32_t*, int, int, T*);
+FALLLINE_INSTANTIATE(float)
+FALLLINE_INSTANTIATE(double)
+#undef FALLLINE_INSTANTIATE
+
+}  // namespace fallline

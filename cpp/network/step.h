@@ -1,0 +1,86 @@
+// One batch: forward, loss, backward, update, by a team of threads with two barriers.
+//
+//   rows    each thread takes its rows through all layers and back
+//   strips  each thread sums the gradients of its strips of parameters over the whole batch and updates them, strip by
+//           strip while they are in its cache
+//
+// Where the whole gradient must be seen first (clipping by its norm, batches taken in pieces), strips are left in the
+// gradient arena and updated after one more barrier, by the same kernel.
+#pragma once
+
+#include <atomic>
+#include <limits>
+
+#include "network/network.h"
+#include "runtime/team.h"
+
+namespace fallline {
+
+// The user's rows. Labels and weights are small and copied; x and y are read where they lie.
+template <class T>
+struct Data {
+  Source x;
+  std::int64_t rows;
+  Source y;                          // dense targets, unless there are labels
+  std::vector<std::int32_t> labels;  // classes
+  std::vector<T> weights;            // empty: all 1
+};
+
+// Whether gradients go straight into the update; `arena` can be forced to show that it makes no difference.
+enum class GradientRoute { automatic, arena };
+
+template <class T>
+class Step {
+ public:
+  enum class Result { done, interrupted, not_finite };
+
+  // `data` must outlive the step.
+  Step(Network<T>& network, const Data<T>& data, int batch_size, GradientRoute route);
+
+  // Runs on every thread of the team; `number` counts the updates before this one. Rows of the batch are index[0 .. rows). With a result other than done,
+  // nothing was updated.
+  Result run(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number,
+             double learning_rate);
+
+  // As run, but ends with the gradient in the arena.
+  Result gradients(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number);
+
+  // Of the last batch; valid on thread 0 after run().
+  double loss_sum() const { return loss_sum_; }      // weighted sum over rows
+  double weight_sum() const { return weight_sum_; }  // of the rows
+  double penalty() const { return penalty_; }
+  Buffer<T>& gradient_arena() { return gradient_; }
+
+  // Threads worth having for a batch of this size.
+  int team_size(int limit) const;
+  // Divides the strips among `threads`: once a region, before the first batch.
+  void plan(int threads);
+  // (n, outputs), receives what the last layer put out for each row; or nullptr.
+  void keep_predictions(T* predictions) { predictions_ = predictions; }
+  // The first layer (as the user counts them) whose output is not finite on this batch, or -1 if the data is not.
+  int first_bad_layer(const std::int64_t* index, int rows);
+
+ private:
+  Result accumulate(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number, bool updating,
+                    double learning_rate);
+  void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
+                  T scale);
+  void update(const Strip& strip, const T* g, const double* scalars, double learning_rate, double scale);
+  double batch_weight(const std::int64_t* index, int rows) const;
+
+  Network<T>& network_;
+  const Data<T>& data_;
+  const KernelTable<T>& kernels_;
+  bool through_arena_;
+  int capacity_;
+  Workspace<T> work_;
+  Buffer<T> gradient_;           // the arena, if it is used
+  std::vector<Buffer<T>> cache_;  // one strip for each thread
+  std::vector<int> first_strip_;  // of each thread, and the end
+  std::vector<double> penalties_, squares_;  // of each strip
+  T* predictions_ = nullptr;
+  double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;
+  std::atomic<bool> interrupted_{false}, not_finite_{false};
+};
+
+}  // namespace fallline

@@ -1,0 +1,237 @@
+#include "network/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "network/shuffle.h"
+#include "runtime/interrupt.h"
+#include "runtime/threads.h"
+
+namespace fallline {
+namespace {
+
+// The clock is read once in this many FLOPs of work, a few microseconds.
+constexpr double flops_between_looks = 2e5;
+
+// Rows that go through all layers together outside training.
+constexpr int inference_block = 128;
+constexpr double flops_worth_a_reader = 4e5;
+
+Source from_row(Source source, std::int64_t row) {
+  source.data = static_cast<const char*>(source.data) + row * source.row_stride;
+  return source;
+}
+
+// Teams running at the same time share the cores.
+int thread_limit_now() { return std::max(1, get_num_threads() / (1 + active_teams())); }
+
+[[noreturn]] void report_not_finite(const char* operation, int layer, const std::string& where) {
+  throw NonFiniteLoss(std::string(operation) + ": the loss is not finite in " + where + ", first in " +
+                      (layer < 0 ? "the data" : "layer " + std::to_string(layer)) +
+                      "; expected finite numbers (the weights are those from before this batch)");
+}
+
+}  // namespace
+
+template <class T>
+Trainer<T>::Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuffle, GradientRoute route, T* predictions)
+    : network_(network),
+      claim_(network.fits, Claim::writing, "Model.fit"),
+      data_(std::move(data)),
+      batch_size_(static_cast<int>(std::min<std::int64_t>(batch_size, data_.rows))),
+      shuffle_(shuffle),
+      step_(network, data_, batch_size_, route),
+      order_(static_cast<std::size_t>(data_.rows)) {
+  step_.keep_predictions(predictions);
+  std::iota(order_.begin(), order_.end(), 0);
+  if (network_.row >= data_.rows) network_.row = 0;
+}
+
+template <class T>
+void Trainer<T>::begin_epoch() {
+  if (ordered_epoch_ == network_.epoch) return;
+  if (shuffle_) shuffle(network_.seed(), network_.epoch, order_);
+  ordered_epoch_ = network_.epoch;
+  loss_ = weight_ = penalty_ = 0;
+}
+
+template <class T>
+double Trainer<T>::mean_loss() const {
+  return (network_.objective().mean ? loss_ / weight_ : loss_) + penalty_;
+}
+
+template <class T>
+double Trainer<T>::running_loss() const {
+  return weight_ > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
+}
+
+template <class T>
+std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
+  using Clock = std::chrono::steady_clock;
+  const Claim claim(network_.users, Claim::writing, "Model.fit");
+  const InterruptScope interrupts;
+  const auto deadline = Clock::now() + std::chrono::duration<double>(std::min(limits.seconds, 1e9));
+  const double flops = network_.flops_per_row() * batch_size_;
+  const auto look_every = std::max<std::int64_t>(1, static_cast<std::int64_t>(flops_between_looks / (flops + 1)));
+  std::int64_t batches = std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
+  const int threads = step_.team_size(thread_limit_now());
+
+  std::int64_t done = 0;
+  auto result = Step<T>::Result::done;
+  // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
+  bool late[2] = {false, false};
+  while (done < batches && limits.epochs > 0 && result == Step<T>::Result::done && !late[0] && !late[1] && !interrupt_pending()) {
+    begin_epoch();
+    run_team(threads, [&](Team& team, int thread) {
+      // Every thread walks through the same batches; the variables of thread 0 are the trainer's.
+      std::int64_t row = network_.row, mine = done;
+      const std::uint64_t first = network_.step - static_cast<std::uint64_t>(done);
+      if (thread == 0) step_.plan(team.size());
+      team.barrier(thread);
+      while (row < data_.rows && mine < batches) {
+        const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
+        const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
+        const auto outcome = step_.run(team, thread, order_.data() + row, rows, first + static_cast<std::uint64_t>(mine), rate);
+        if (outcome != Step<T>::Result::done) {
+          if (thread == 0) result = outcome;
+          return;
+        }
+        row += rows;
+        ++mine;
+        if (thread == 0) {
+          ++network_.step;
+          network_.row = row;
+          loss_ += step_.loss_sum();
+          weight_ += step_.weight_sum();
+          penalty_ = step_.penalty();
+          done = mine;
+          if (mine % look_every == 0) late[mine % 2] = Clock::now() >= deadline || interrupt_pending();
+        }
+        if (late[(mine + 1) % 2]) return;
+      }
+    });
+    if (network_.row >= data_.rows) {
+      epoch_losses.push_back(mean_loss());
+      network_.row = 0;
+      ++network_.epoch;
+      --limits.epochs;
+    }
+  }
+  if (result == Step<T>::Result::not_finite) {
+    const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - network_.row));
+    report_not_finite("Model.fit", step_.first_bad_layer(order_.data() + network_.row, rows),
+                      "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(network_.row / batch_size_));
+  }
+  return done;
+}
+
+template <class T>
+double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
+  const Claim fit(network_.fits, Claim::writing, "Model.train_on_batch");
+  const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
+  data_ = std::move(data);
+  const int rows = static_cast<int>(data_.rows);
+  if (!step_ || static_cast<int>(order_.size()) != rows || compilation_ != network_.compilations()) {
+    order_.resize(static_cast<std::size_t>(rows));
+    std::iota(order_.begin(), order_.end(), 0);
+    step_.emplace(network_, data_, rows, GradientRoute::automatic);
+    compilation_ = network_.compilations();
+  }
+  auto result = Step<T>::Result::done;
+  run_team(step_->team_size(thread_limit_now()), [&](Team& team, int thread) {
+    if (thread == 0) step_->plan(team.size());
+    team.barrier(thread);
+    const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
+    if (thread == 0) result = outcome;
+  });
+  if (result == Step<T>::Result::not_finite)
+    report_not_finite("Model.train_on_batch", step_->first_bad_layer(order_.data(), rows), "this batch");
+  ++network_.step;
+  return (network_.objective().mean ? step_->loss_sum() / step_->weight_sum() : step_->loss_sum()) + step_->penalty();
+}
+
+// f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
+template <class T, class F>
+void each_block(Network<T>& network, const Source& x, std::int64_t n, const char* operation, F f) {
+  const Claim claim(network.users, Claim::reading, operation);
+  const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
+  const std::int64_t blocks = (n + block - 1) / block;
+  const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
+  const auto useful = static_cast<std::int64_t>(flops / flops_worth_a_reader);
+  const auto threads = std::clamp<std::int64_t>(useful, 1, std::min<std::int64_t>(thread_limit_now(), blocks));
+  run_team(static_cast<int>(threads), [&](Team& team, int thread) {
+    auto work = network.idle_workspaces().take(network, block);
+    for (std::int64_t i = thread; i < blocks; i += team.size()) {
+      const std::int64_t first = i * block;
+      const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
+      kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
+      f(*work, first, rows);
+    }
+    network.idle_workspaces().give(std::move(work));
+  });
+}
+
+template <class T>
+double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+  const Objective& objective = network.objective();
+  std::vector<double> loss(static_cast<std::size_t>(data.rows));
+  const int outputs = network.outputs();
+  each_block(network, data.x, data.rows, "Model.evaluate", [&](Workspace<T>& work, std::int64_t first, int rows) {
+    const Panels<T> y = network.forward({false, 0, 0, 0, 0, rows}, work, network.trained_depth());
+    const auto keep = [&] {
+      if (predictions) kernels<T>().scatter(y, outputs, predictions + first * outputs, nullptr, 0, rows);
+    };
+    if (objective.from_logits) keep();
+    if (data.labels.empty()) kernels<T>().gather(from_row(data.y, first), nullptr, outputs, work.target, 0, rows);
+    network.loss_kernel().rows({y, {}, work.target, data.labels.empty() ? nullptr : data.labels.data() + first,
+                                data.weights.empty() ? nullptr : data.weights.data() + first, T(1), outputs,
+                                loss.data() + first},
+                               0, rows);
+    if (!objective.from_logits) keep();
+  });
+  double sum = 0, weight = 0;
+  for (double l : loss) sum += l;
+  for (T w : data.weights) weight += static_cast<double>(w);
+  if (data.weights.empty()) weight = static_cast<double>(data.rows);
+  return (objective.mean ? sum / weight : sum) + network.penalty();
+}
+
+template <class T>
+void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
+  const int outputs = network.outputs();
+  each_block(network, x, rows, "Model.predict", [&](Workspace<T>& work, std::int64_t first, int n) {
+    const Panels<T> y = network.forward({false, 0, 0, 0, 0, n}, work, network.depth());
+    kernels<T>().scatter(y, outputs, out + first * outputs, nullptr, 0, n);
+  });
+}
+
+template <class T>
+double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient) {
+  const Claim claim(network.users, Claim::writing, "Model.loss_and_gradients");
+  const int rows = static_cast<int>(data.rows);
+  Step<T> step(network, data, rows, GradientRoute::arena);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
+  std::iota(order.begin(), order.end(), 0);
+  run_team(step.team_size(thread_limit_now()), [&](Team& team, int thread) {
+    if (thread == 0) step.plan(team.size());
+    team.barrier(thread);
+    step.gradients(team, thread, order.data(), rows, network.step);
+  });
+  gradient = std::move(step.gradient_arena());
+  return (network.objective().mean ? step.loss_sum() / step.weight_sum() : step.loss_sum()) + step.penalty();
+}
+
+template double evaluate(Network<float>&, const Data<float>&, float*);
+template double evaluate(Network<double>&, const Data<double>&, double*);
+template void predict(Network<float>&, Source, std::int64_t, float*);
+template void predict(Network<double>&, Source, std::int64_t, double*);
+template double loss_and_gradient(Network<float>&, const Data<float>&, Buffer<float>&);
+template double loss_and_gradient(Network<double>&, const Data<double>&, Buffer<double>&);
+template class Trainer<float>;
+template class Trainer<double>;
+template class BatchTrainer<float>;
+template class BatchTrainer<double>;
+
+}  // namespace fallline

@@ -1,0 +1,59 @@
+#include "network/update.h"
+
+#include <algorithm>
+
+#include "runtime/dispatch.h"
+#include "runtime/team.h"
+#include "runtime/threads.h"
+
+namespace fallline {
+namespace {
+
+// Elements that one thread takes at a time; sums of squares are added up chunk by chunk, on any number of threads.
+constexpr std::ptrdiff_t chunk = 16384;
+
+}  // namespace
+
+template <class T>
+void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateArrays<T>>& arrays, double learning_rate,
+                   std::int64_t t) {
+  struct Chunk {
+    const UpdateArrays<T>* array;
+    std::ptrdiff_t begin, n;
+  };
+  std::vector<Chunk> chunks;
+  std::ptrdiff_t total = 0;
+  for (const auto& array : arrays) {
+    for (std::ptrdiff_t i = 0; i < array.n; i += chunk) chunks.push_back({&array, i, std::min(chunk, array.n - i)});
+    total += array.n;
+  }
+  const OptimizerKernel<T>& rule = kernels<T>().optimizers[settings.rule];
+  double scalars[max_scalars] = {};
+  rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
+  std::vector<double> squares(settings.clip_norm > 0 ? chunks.size() : 0);
+  const auto limit = static_cast<std::ptrdiff_t>(std::max(1, get_num_threads() / (1 + active_teams())));
+  run_team(static_cast<int>(std::clamp<std::ptrdiff_t>(total / chunk, 1, limit)), [&](Team& team, int thread) {
+    const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()), self = static_cast<std::size_t>(thread);
+    const std::size_t first = n * self / size, last = n * (self + 1) / size;
+    double scale = 1;
+    if (settings.clip_norm > 0) {
+      for (std::size_t i = first; i < last; ++i)
+        squares[i] = kernels<T>().sum_of_squares(chunks[i].array->g + chunks[i].begin, chunks[i].n);
+      team.barrier(thread);
+      double square = 0;
+      for (double s : squares) square += s;
+      scale = settings.norm_factor(square);
+    }
+    for (std::size_t i = first; i < last; ++i) {
+      const Chunk& c = chunks[i];
+      Update<T> u = settings.update_of<T>(c.array->w + c.begin, c.array->g + c.begin, c.n, scalars, learning_rate, scale);
+      for (std::size_t k = 0; k < c.array->slots.size(); ++k) u.slots[k] = c.array->slots[k] + c.begin;
+      rule.update(u);
+    }
+  });
+}
+
+template void update_arrays(const OptimizerSettings&, const std::vector<UpdateArrays<float>>&, double, std::int64_t);
+template void update_arrays(const OptimizerSettings&, const std::vector<UpdateArrays<double>>&, double, std::int64_t);
+
+}  // namespace fallline

@@ -1,0 +1,170 @@
+#include "runtime/team.h"
+
+#include <omp.h>
+#include <pthread.h>
+
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "runtime/threads.h"
+
+namespace fallline {
+namespace {
+
+// ThreadSanitizer does not see how OpenMP starts and joins its threads; it does see std::thread.
+#if defined(__SANITIZE_THREAD__)
+#define FALLLINE_THREAD_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FALLLINE_THREAD_SANITIZER true
+#endif
+#endif
+#ifndef FALLLINE_THREAD_SANITIZER
+#define FALLLINE_THREAD_SANITIZER false
+#endif
+
+std::atomic<int> forks{0};  // between the first process that loaded us and this one
+std::atomic<int> teams{0};
+std::atomic<int> team_threads{0};  // of all teams together
+
+// The parent's teams run on threads that the child does not have.
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
+  ++forks;
+  teams = 0;
+  team_threads = 0;
+});
+
+// Counts a team while it runs; one that forked half-way was already taken off the child's count.
+class ActiveTeam {
+ public:
+  explicit ActiveTeam(int threads) : threads_(threads) {
+    ++teams;
+    team_threads += threads;
+  }
+  ~ActiveTeam() {
+    if (forks != forks_) return;
+    --teams;
+    team_threads -= threads_;
+  }
+  ActiveTeam(const ActiveTeam&) = delete;
+  ActiveTeam& operator=(const ActiveTeam&) = delete;
+
+ private:
+  int threads_;
+  int forks_ = forks;
+};
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Team::Team(int capacity) : size_(capacity) {
+  if (capacity == 1) return;
+  slots_ = std::make_unique<Slot[]>(static_cast<std::size_t>(capacity));
+  cpus_ = available_cpus();
+}
+
+void Team::wait(const Signal& signal, std::uint32_t generation) const {
+  // A CPU for every thread: spin for some tens of microseconds. Fewer: the awaited thread may need this one's CPU.
+  const int spins = team_threads.load(std::memory_order_relaxed) <= cpus_ ? 1000 : 10;
+  for (int spin = 0; !reached(signal, generation) && !broken(); ++spin) {
+    if (spin < spins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+// One call of run_team with more than one thread: starts the threads, keeps the first exception.
+class TeamRun {
+ public:
+  TeamRun(int threads, TeamBody body) : threads_(threads), body_(body), team_(threads) {}
+
+  void run() {
+    if (forked_child() || FALLLINE_THREAD_SANITIZER) {
+      run_std_threads();
+    } else {
+      run_openmp();
+    }
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  static void run_alone(TeamBody body) {
+    Team team(1);
+    body(team, 0);
+  }
+
+ private:
+  void run_openmp() {
+#pragma omp parallel num_threads(threads_)
+    {
+      // Every thread stores the same number, which spares an OpenMP barrier.
+      team_.size_.store(omp_get_num_threads(), std::memory_order_relaxed);
+      run_body(omp_get_thread_num());
+    }
+  }
+
+  // OpenMP's threads do not survive a fork, and waiting for them would never end. Threads hold back until it is known
+  // how many the system granted.
+  void run_std_threads() {
+    team_.size_.store(0, std::memory_order_relaxed);
+    std::vector<std::thread> workers;
+    workers.reserve(static_cast<std::size_t>(threads_ - 1));
+    try {
+      for (int thread = 1; thread < threads_; ++thread) {
+        workers.emplace_back([this, thread] {
+          team_.size_.wait(0, std::memory_order_acquire);
+          run_body(thread);
+        });
+      }
+    } catch (const std::system_error&) {
+      // Fewer threads do the same work.
+    }
+    team_.size_.store(static_cast<int>(workers.size()) + 1, std::memory_order_release);
+    team_.size_.notify_all();
+    run_body(0);
+    for (std::thread& worker : workers) worker.join();
+  }
+
+  void run_body(int thread) noexcept {
+    try {
+      body_(team_, thread);
+    } catch (...) {
+      if (!team_.broken_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
+    }
+  }
+
+  int threads_;
+  TeamBody body_;
+  Team team_;
+  std::exception_ptr error_;
+};
+
+void run_team(int threads, TeamBody body) {
+  if (threads < 1 || threads > Team::max_size) {
+    throw std::invalid_argument("run_team: threads is " + std::to_string(threads) + "; expected 1 to " +
+                                std::to_string(Team::max_size));
+  }
+  const ActiveTeam active(threads);
+  if (threads == 1) {
+    TeamRun::run_alone(body);
+  } else {
+    TeamRun(threads, body).run();
+  }
+}
+
+int active_teams() { return teams.load(std::memory_order_relaxed); }
+
+bool forked_child() { return forks.load(std::memory_order_relaxed) > 0; }
+
+}  // namespace fallline

@@ -1,0 +1,108 @@
+"""Types of the compiled core. Checked against the built module by `mypy.stubtest`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[np.float32] | NDArray[np.float64]
+_Spec = Mapping[str, Any]
+
+__version__: str
+
+class NonFiniteLoss(RuntimeError): ...
+
+class Network:
+    """Layers, parameters and optimizer state of one model, in one dtype.
+
+    A layer spec is {"kind": "dense", "units", "activation", "use_bias", "kernel_l1", "kernel_l2", "bias_l1", "bias_l2"},
+    {"kind": "activation", "activation"}, {"kind": "dropout", "rate"} or {"kind": "rescale", "scale", "offset"}.
+    """
+
+    def __init__(self, inputs: int, layers: Sequence[_Spec], dtype: str, seed: int) -> None: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def parameters(self) -> list[tuple[int, str, tuple[int, ...]]]:
+        """(layer index, "kernel" | "bias", shape) of each parameter, in the order of get_weights()."""
+    @property
+    def slots(self) -> list[str]:
+        """Names of the optimizer's state arrays, e.g. ["m", "v"]; empty before compile()."""
+    step: int
+    """Updates made so far: counts the optimizer's t and keys the dropout masks."""
+    epoch: int
+    """Epochs finished so far: keys the shuffles."""
+    row: int
+    """Rows of the running epoch already used: where an interrupted epoch goes on."""
+    def get_parameter(self, index: int) -> _Array: ...
+    def set_parameter(self, index: int, value: _Array) -> None: ...
+    def get_slot(self, slot: int, index: int) -> _Array: ...
+    def set_slot(self, slot: int, index: int, value: _Array) -> None: ...
+    def compile(self, loss: _Spec, optimizer: _Spec) -> None:
+        """loss: {"name", "reduction", ...}; optimizer: {"name", "weight_decay", "clip_value", "clip_norm", ...}. Resets the slots."""
+    def predict(self, x: Any, batch_size: int = 0) -> _Array: ...
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int = 0, predictions: _Array | None = None) -> float:
+        """Mean loss over all rows, penalties included; dropout off."""
+    def loss_and_gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[_Array]]: ...
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any, learning_rate: float) -> float: ...
+    def trainer(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        predictions: _Array | None = None,
+    ) -> Trainer:
+        """Validate the data and return the loop over it; predictions (n, outputs) receives each row's training output."""
+
+class Trainer:
+    """Batches of consecutive epochs over one data set; holds the model's training lock until closed."""
+
+    @property
+    def batches_per_epoch(self) -> int: ...
+    def run(self, learning_rates: NDArray[np.float64], max_epochs: int, max_batches: int, max_seconds: float) -> tuple[int, NDArray[np.float64]]:
+        """Train until a limit is reached, a signal is pending or learning_rates (one a batch, or a single one for all) runs out.
+
+        Returns the number of batches done and the mean loss of each epoch finished in this call.
+        Raises NonFiniteLoss before a bad batch changes any weight.
+        """
+    @property
+    def running_loss(self) -> float:
+        """Mean loss over the rows of the unfinished epoch (nan before its first batch)."""
+    def close(self) -> None: ...
+
+def activations() -> list[str]: ...
+def losses() -> list[str]: ...
+def optimizers() -> dict[str, tuple[list[str], list[str]]]:
+    """name -> (names of its hyper-parameters, names of its slots)."""
+
+def optimizer_step(
+    optimizer: _Spec,
+    learning_rate: float,
+    step: int,
+    params: Sequence[_Array],
+    grads: Sequence[_Array],
+    slots: Sequence[Sequence[_Array]],
+) -> None:
+    """Update params and slots[slot][i] in place; step is 1 on the first call."""
+
+def activate(name: str, x: _Array, out: _Array | None = None) -> _Array: ...
+def matmul(a: _Array, b: _Array, transpose_a: bool = False, transpose_b: bool = False, out: _Array | None = None) -> _Array: ...
+def dense_forward(x: _Array, kernel: _Array, bias: _Array | None, activation: str, out: _Array | None = None) -> _Array: ...
+def dense_backward(gradient: _Array, x: _Array, output: _Array, kernel: _Array, activation: str) -> tuple[_Array, _Array, _Array]: ...
+def softmax_cross_entropy(logits: _Array, labels: Any) -> tuple[float, _Array]: ...
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int | None) -> None:
+    """None returns to the default."""
+def config() -> dict[str, Any]:
+    """compiler, targets (built), target (chosen), target_reason, threads, threads_reason, openmp."""
+def forked() -> bool: ...
+
+target: Literal["baseline", "avx2", "avx512"] | str

@@ -1,0 +1,72 @@
+"""Checks of plain arguments, all in the one error grammar."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from fallline.errors import message, unknown
+
+
+def number(
+    operation: str,
+    argument: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return value as a float after checking low <= value <= high, or above < value and value < below."""
+    bounds = []
+    if above is not None:
+        bounds.append(f"> {above:g}")
+    elif low > -math.inf:
+        bounds.append(f">= {low:g}")
+    if below is not None:
+        bounds.append(f"< {below:g}")
+    elif high < math.inf:
+        bounds.append(f"<= {high:g}")
+    expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message(operation, argument, f"is {value!r}", expected))
+    result = float(value)
+    inside = low <= result <= high and (above is None or result > above) and (below is None or result < below)
+    if not (inside and math.isfinite(result)):
+        raise ValueError(message(operation, argument, f"is {value!r}", expected))
+    return result
+
+
+def integer(operation: str, argument: str, value: Any, *, low: int, high: int | None = None) -> int:
+    """Return value as an int after checking low <= value <= high."""
+    expected = f"an integer >= {low}" + ("" if high is None else f" and <= {high}")
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(message(operation, argument, f"is {value!r}", expected)) from None
+    if result < low or (high is not None and result > high):
+        raise ValueError(message(operation, argument, f"is {value!r}", expected))
+    return result
+
+
+def flag(operation: str, argument: str, value: Any) -> bool:
+    """Return value after checking that it is True or False."""
+    if value is not True and value is not False:
+        raise TypeError(message(operation, argument, f"is {value!r}", "True or False"))
+    return bool(value)
+
+
+def choice(operation: str, argument: str, value: Any, known: Iterable[str]) -> str:
+    """Return value after checking that it is one of the known names."""
+    if not isinstance(value, str):
+        names = ", ".join(map(repr, known))
+        raise TypeError(message(operation, argument, f"is {value!r}", f"one of {names}"))
+    if value not in known:
+        raise unknown(operation, argument, value, known)
+    return value

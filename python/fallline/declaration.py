@@ -1,0 +1,146 @@
+"""Objects told wholly by their constructor's arguments: they print and save by them.
+
+Layers, optimizers, losses, metrics, initializers and regularizers are declarations. A class is known by name
+as soon as it is defined, so a new one needs no entry in any list.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from fallline.errors import message, unknown
+
+D = TypeVar("D", bound="Declaration")
+
+_classes: dict[str, type[Declaration]] = {}
+
+
+class Declaration:
+    """Base of every declared object; its arguments are attributes of the same names.
+
+    Arguments are read-only unless a class lists them in `assignable`: a changed one would not reach a
+    compiled model.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    assignable: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__init__ is not object.__init__:
+            code = cls.__init__.__code__  # much quicker than inspect.signature, for each class at import
+            cls.arguments = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        _classes[cls.__name__] = cls
+
+    def __setattr__(self, attribute: str, value: Any) -> None:
+        if attribute in self.arguments and attribute in self.__dict__ and attribute not in self.assignable:
+            kind = type(self).__name__
+            raise AttributeError(f"{kind}: {attribute} is read-only; expected a new {kind}(...) instead")
+        super().__setattr__(attribute, value)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {argument: getattr(self, argument) for argument in self.arguments}
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters.values()
+        told = []
+        for parameter in parameters:
+            value = getattr(self, parameter.name)
+            if parameter.default is parameter.empty:
+                told.append(_short(value))
+            elif value != parameter.default:
+                told.append(f"{parameter.name}={_short(value)}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 4:
+        return f"[{value[0]!r}, {value[1]!r}, ..., {value[-1]!r}]"
+    return repr(value)
+
+
+class LostFunction:
+    """Stands in a loaded model for a Python function, which a file cannot hold."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, *_: Any) -> Any:
+        """Say what is missing."""
+        raise RuntimeError(
+            f"load_model: the function {self.__name__!r} is not in the file; expected it to be assigned "
+            "again (optimizer.learning_rate) or given to compile()"
+        )
+
+
+def known_names(kind: type[Declaration]) -> dict[str, type[Declaration]]:
+    """Return name -> class of every declared class of a kind.
+
+    Example:
+        >>> from fallline.losses import Loss
+        >>> sorted(known_names(Loss))
+        ['binary_cross_entropy', 'cross_entropy', 'mse']
+    """
+    named = [
+        c for c in _classes.values() if issubclass(c, kind) and isinstance(getattr(c, "name", None), str)
+    ]
+    return {c.name: c for c in named}  # type: ignore[attr-defined]
+
+
+def resolve(kind: type[D], value: Any, operation: str, argument: str) -> D:
+    """Return value if it is of the kind, or make the one that the string names, with its defaults."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        known = known_names(kind)
+        if value not in known:
+            raise unknown(operation, argument, value, known)
+        made = known[value]()
+        assert_kind: D = made  # type: ignore[assignment]
+        return assert_kind
+    hint = f"; write {value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else ""
+    raise TypeError(
+        message(operation, argument, f"is {value!r}", f"a name or an object of {kind.__name__}{hint}")
+    )
+
+
+def encode(value: Any) -> Any:
+    """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
+    if isinstance(value, Declaration):
+        return {"class": type(value).__name__} | {k: encode(v) for k, v in value.get_config().items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, Callable):  # type: ignore[arg-type]
+        return {"function": getattr(value, "__name__", type(value).__name__)}
+    return value
+
+
+def decode(value: Any) -> Any:
+    """Return the object that encode() wrote.
+
+    Raises:
+        ValueError: a class that is not defined here, or arguments that it does not take.
+    """
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "function" in value:
+        return LostFunction(str(value["function"]))
+    kind = value.get("class")
+    if kind not in _classes:
+        raise unknown("load_model", "class", kind, _classes)
+    arguments = {key: decode(item) for key, item in value.items() if key != "class"}
+    try:
+        return _classes[kind](**arguments)
+    except TypeError as error:
+        raise ValueError(
+            message("load_model", kind, f"is described by {arguments}", f"its arguments ({error})")
+        ) from None

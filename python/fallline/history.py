@@ -1,0 +1,41 @@
+"""What a fit has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class History:
+    """Measurements of each epoch.
+
+    Attributes:
+        epoch: number of each epoch, counted from 0 over the whole life of the model.
+        history: name -> list of floats, one per epoch: "loss", the metrics, "val_loss", ...
+
+    Example:
+        >>> record = History()
+        >>> record.add(0, {"loss": 0.5})
+        >>> record.history
+        {'loss': [0.5]}
+    """
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def add(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Append what one epoch measured."""
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+
+    def add_losses(self, epoch: int, losses: NDArray[np.float64]) -> None:
+        """Append epochs, from the given one, that measured their loss only."""
+        self.epoch.extend(range(epoch, epoch + len(losses)))
+        self.history.setdefault("loss", []).extend(losses.tolist())
+
+    def __repr__(self) -> str:
+        return f"History(epochs={len(self.epoch)}, names={list(self.history)})"

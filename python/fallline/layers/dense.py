@@ -1,0 +1,103 @@
+"""A fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from fallline import activations, initializers, regularizers
+from fallline.checks import flag, integer
+from fallline.layers.layer import Layer
+from fallline.regularizers import Regularizer
+
+
+class Dense(Layer):
+    """activation(x·kernel + bias).
+
+    Args:
+        units: numbers that come out of a row, >= 1.
+        activation: a name, e.g. "relu", or None: linear. Default None.
+        use_bias: add a bias. Default True.
+        kernel_initializer: a name, an Initializer, or a function of shape and generator. Default "auto":
+            He-normal before ReLU-like activations, Glorot-uniform otherwise.
+        bias_initializer: the same, for the bias. Default "zeros".
+        kernel_regularizer: a Regularizer, e.g. L2(1e-4), or None. Default None.
+        bias_regularizer: the same, for the bias. Default None.
+
+    Shapes:
+        x (n, inputs), kernel (inputs, units), bias (units,) -> (n, units).
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: units < 1, or an unknown name.
+
+    Example:
+        >>> import fallline as fl
+        >>> model = fl.Model([fl.Input(2), fl.Dense(3, activation="relu")])
+        >>> model.layers[1].kernel.shape
+        (2, 3)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "auto",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Regularizer | str | None = None,
+        bias_regularizer: Regularizer | str | None = None,
+    ) -> None:
+        self.units = integer("Dense", "units", units, low=1)
+        self.activation = activations.resolve(activation, "Dense")
+        self.use_bias = flag("Dense", "use_bias", use_bias)
+        self.kernel_initializer = initializers.check(kernel_initializer, "Dense", "kernel_initializer")
+        self.bias_initializer = initializers.check(bias_initializer, "Dense", "bias_initializer")
+        self.kernel_regularizer = regularizers.check(kernel_regularizer, "Dense", "kernel_regularizer")
+        self.bias_regularizer = regularizers.check(bias_regularizer, "Dense", "bias_regularizer")
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the core needs to know."""
+        kernel, bias = self.kernel_regularizer or Regularizer(), self.bias_regularizer or Regularizer()
+        return {
+            "kind": "dense",
+            "units": self.units,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "kernel_l1": kernel.l1,
+            "kernel_l2": kernel.l2,
+            "bias_l1": bias.l1,
+            "bias_l2": bias.l2,
+        }
+
+    def output_width(self, inputs: int) -> int:  # noqa: ARG002
+        """Return units."""
+        return self.units
+
+    def last_activation(self) -> str:
+        """Return the layer's activation."""
+        return self.activation
+
+    def initializer(self, parameter: str, activation: str) -> Any:
+        """Return the initializer of "kernel" or "bias"; "auto" looks at the activation that follows."""
+        rule = self.kernel_initializer if parameter == "kernel" else self.bias_initializer
+        return initializers.made(rule, activation)
+
+    @property
+    def kernel(self) -> NDArray[Any]:
+        """The weights (inputs, units): a copy; assign to change them."""
+        return self.get_parameter("kernel")
+
+    @kernel.setter
+    def kernel(self, value: ArrayLike) -> None:
+        self.set_parameter("kernel", value)
+
+    @property
+    def bias(self) -> NDArray[Any]:
+        """The bias (units,): a copy; assign to change it."""
+        return self.get_parameter("bias")
+
+    @bias.setter
+    def bias(self, value: ArrayLike) -> None:
+        self.set_parameter("bias", value)

@@ -1,0 +1,342 @@
+"""Layers with their weights, a loss and an optimizer: all that is one call of the core."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fallline import _core, initializers, metrics
+from fallline.checks import choice, integer
+from fallline.data import Data, as_rows, as_targets, as_weights
+from fallline.declaration import resolve
+from fallline.errors import message
+from fallline.layers import Activation, Input, Layer
+from fallline.layers.layer import as_weight
+from fallline.losses import Loss
+from fallline.metrics import Metric
+from fallline.optimizers import Optimizer
+
+Array = NDArray[Any]
+
+
+class Network:
+    """What a Model is between two fits. The weights exist as soon as the width of the rows is known."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        seed: int | None = None,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        self.layers = _checked_layers(layers)
+        self.seed = _random_seed() if seed is None else integer("Model", "seed", seed, low=0, high=2**64 - 1)
+        known = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
+        self.dtype = choice("Model", "dtype", known, ("float32", "float64"))
+        if name is not None and not isinstance(name, str):
+            raise TypeError(message("Model", "name", f"is {name!r}", "a string or None"))
+        self.name = name
+        self.metadata: dict[str, Any] = {}
+        self.stop_training = False
+        self.optimizer: Optimizer | None = None
+        self.loss: Loss | None = None
+        self.metrics: tuple[Metric, ...] = ()
+        self._network: _core.Network | None = None
+        if isinstance(self.layers[0], Input):
+            self.build(self.layers[0].n)
+
+    @property
+    def inputs(self) -> int | None:
+        """Numbers in a row that comes in, or None before the model is built."""
+        return None if self._network is None else self._network.inputs
+
+    @property
+    def outputs(self) -> int | None:
+        """Numbers in a row that comes out, or None before the model is built."""
+        return None if self._network is None else self._network.outputs
+
+    def build(self, inputs: int) -> None:
+        """Make the weights for rows of `inputs` numbers; nothing happens if they exist for this width.
+
+        Raises:
+            ValueError: the model was built for another width.
+        """
+        self.adopt(self.made_for(integer("Model.build", "inputs", inputs, low=1), "Model.build"))
+
+    def made_for(self, inputs: int, operation: str) -> _core.Network:
+        """Return the network for rows of the width: the model's own, or a new one for adopt()."""
+        if self._network is not None:
+            if inputs != self._network.inputs:
+                raise ValueError(
+                    message(operation, "inputs", f"is {inputs}", f"{self._network.inputs}, as built")
+                )
+            return self._network
+        network = _core.Network(inputs, self._specs(inputs), self.dtype, self.seed)
+        for index, (layer, parameter, shape) in enumerate(network.parameters):
+            rule = self._computing[layer].initializer(parameter, self._activation_after(layer))
+            value = initializers.draw(rule, shape, self.seed, index, operation)
+            network.set_parameter(index, value.astype(self.dtype))
+        if self.optimizer is not None and self.loss is not None:
+            self.loss.check(self._last_activation, network.outputs, operation)
+            network.compile(self.loss.spec(), self.optimizer.spec())
+        return network
+
+    def adopt(self, network: _core.Network) -> None:
+        """Take a network that made_for() made, and join the layers to it."""
+        if network is self._network:
+            return
+        places: list[dict[str, int]] = [{} for _ in self._computing]
+        for index, (layer, parameter, _) in enumerate(network.parameters):
+            places[layer][parameter] = index
+        for each, parameters in zip(self._computing, places, strict=True):
+            each.bind(network, parameters)
+        self._network = network
+
+    @property
+    def _computing(self) -> tuple[Layer, ...]:
+        """The layers that the core knows: all but Input."""
+        return self.layers[1:] if isinstance(self.layers[0], Input) else self.layers
+
+    def _specs(self, inputs: int) -> list[dict[str, Any]]:
+        width = inputs
+        for layer in self._computing:
+            width = layer.output_width(width)
+        return [layer.spec() for layer in self._computing]
+
+    @property
+    def _last_activation(self) -> str:
+        return self.layers[-1].last_activation() or "linear"
+
+    def _activation_after(self, index: int) -> str:
+        """The activation that follows a layer's product: its own, or that of an Activation layer."""
+        own = self._computing[index].last_activation() or "linear"
+        after = next((x for x in self._computing[index + 1 :] if x.last_activation()), None)
+        return after.name if own == "linear" and isinstance(after, Activation) else own
+
+    def compile(self, optimizer: Any = "adam", loss: Any = "mse", metrics: Any = ()) -> None:
+        """Say how to learn; the state of an earlier optimizer is lost, weights stay.
+
+        Args:
+            optimizer: a name or an Optimizer. Default "adam".
+            loss: a name or a Loss. Default "mse".
+            metrics: names, Metric objects or functions of y_true and y_pred. Default none.
+
+        Raises:
+            ValueError: an unknown name, or a loss that does not go with the last layer.
+        """
+        operation = "Model.compile"
+        rule = resolve(Optimizer, optimizer, operation, "optimizer")
+        cost = resolve(Loss, loss, operation, "loss")
+        cost.check(self._last_activation, self.outputs, operation)
+        measured = _metrics(metrics, operation, cost.from_logits(self._last_activation))
+        if self._network is not None:
+            self._network.compile(cost.spec(), rule.spec())
+            self._network.step = 0
+        self.optimizer, self.loss, self.metrics = rule, cost, measured
+
+    def predict(self, X: Any, *, batch_size: int | None = None) -> Array:
+        """Return what the last layer puts out, (n, outputs), dropout off.
+
+        Args:
+            X: (n, inputs).
+            batch_size: rows at a time; None leaves it to the core, the result is the same. Default None.
+
+        Raises:
+            ValueError: a wrong shape.
+        """
+        if type(X) is np.ndarray and X.size and batch_size is None and self._network is not None:
+            try:
+                return self._network.predict(X)
+            except (TypeError, ValueError):
+                pass  # what the core does not read is converted, or refused in full, below
+        operation = "Model.predict"
+        size = _batch_size(batch_size, operation)
+        rows = as_rows(X, operation, self.dtype, self.inputs)
+        network = self.made_for(rows.shape[1], operation)
+        self.adopt(network)
+        return network.predict(rows, size)
+
+    def evaluate(
+        self, X: Any, y: Any, *, batch_size: int | None = None, sample_weight: Any = None
+    ) -> dict[str, float]:
+        """Return {"loss": ..., metric: ...} over all rows, dropout off; the loss includes the penalties.
+
+        Args:
+            X: (n, inputs).
+            y: labels, as in fit().
+            batch_size: rows at a time; None leaves it to the core. Default None.
+            sample_weight: (n,) or None. Default None.
+
+        Raises:
+            RuntimeError: the model is not compiled.
+            ValueError: wrong shapes, or labels out of range.
+        """
+        operation = "Model.evaluate"
+        size = _batch_size(batch_size, operation)
+        network, data = self.data(X, y, sample_weight, operation)
+        self.adopt(network)
+        return self.measure(data, size)
+
+    def measure(self, data: Data, batch_size: int = 0) -> dict[str, float]:
+        """Return evaluate() of data that are checked already."""
+        network = self._built("Model.evaluate")
+        output = np.empty((len(data.x), network.outputs), self.dtype) if self.metrics else None
+        loss = network.evaluate(data.x, data.y, data.weight, batch_size, output)
+        return {"loss": loss} | self.scores(data, output)
+
+    def scores(self, data: Data, output: Array | None) -> dict[str, float]:
+        """Return each metric of the outputs; none are needed if there are no metrics."""
+        return {} if output is None else {m.name: m(data.y, output, data.weight) for m in self.metrics}
+
+    def train_on_batch(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Make one update with all rows at once, and return the loss before it.
+
+        Raises:
+            RuntimeError: the model is not compiled.
+            ValueError: wrong shapes, or labels out of range.
+        """
+        operation = "Model.train_on_batch"
+        optimizer, _ = self._compiled(operation)
+        network, data = self.data(X, y, sample_weight, operation)
+        loss = network.train_on_batch(*data, optimizer.rate(network.step))
+        self.adopt(network)
+        return loss
+
+    def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[Array]]:
+        """Return the loss of the rows and its gradient by each array of get_weights(); nothing is updated.
+
+        Dropout is drawn as for the next update.
+
+        Raises:
+            RuntimeError: the model is not compiled.
+            ValueError: wrong shapes, or labels out of range.
+        """
+        operation = "Model.loss_and_gradients"
+        network, data = self.data(X, y, sample_weight, operation)
+        self.adopt(network)
+        return network.loss_and_gradients(*data)
+
+    def data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        operation: str,
+        *,
+        class_weight: Any = None,
+        network: _core.Network | None = None,
+    ) -> tuple[_core.Network, Data]:
+        """Return data checked against the loss and the network: the given, the own, or a new one for adopt()."""
+        _, loss = self._compiled(operation)
+        network = network or self._network
+        rows = as_rows(X, operation, self.dtype, network.inputs if network else None)
+        network = network or self.made_for(rows.shape[1], operation)
+        targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss)
+        weight = as_weights(sample_weight, class_weight, operation, self.dtype, targets)
+        return network, Data(rows, targets, weight)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of all weights, layer by layer: kernel (inputs, units), bias (units,), ...
+
+        Raises:
+            RuntimeError: the model is not built.
+        """
+        network = self._built("Model.get_weights")
+        return [network.get_parameter(i) for i in range(len(network.parameters))]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Write all weights, in the order of get_weights().
+
+        Raises:
+            RuntimeError: the model is not built.
+            ValueError: a wrong number of arrays, or a wrong shape.
+        """
+        operation = "Model.set_weights"
+        network = self._built(operation)
+        shapes = [shape for _, _, shape in network.parameters]
+        if not np.iterable(weights):
+            raise TypeError(message(operation, "weights", f"is {weights!r}", "a list of arrays"))
+        if len(weights) != len(shapes):
+            raise ValueError(message(operation, "weights", f"has {len(weights)} arrays", f"{len(shapes)}"))
+        arrays = [
+            as_weight(value, shape, self.dtype, operation, f"weights[{i}]")
+            for i, (value, shape) in enumerate(zip(weights, shapes, strict=True))
+        ]
+        for i, array in enumerate(arrays):
+            network.set_parameter(i, array)
+
+    def summary(self) -> None:
+        """Print a table of the layers: output shape and number of parameters."""
+        width = self.inputs
+        counts = [0] * len(self._computing)
+        for layer, _, shape in [] if self._network is None else self._network.parameters:
+            counts[layer] += int(np.prod(shape))
+        rows = []
+        for each, count in zip(self._computing, counts, strict=True):
+            width = None if width is None else each.output_width(width)
+            known = width is not None
+            rows.append(
+                (_brief(repr(each)), f"(*, {width})" if known else "?", f"{count:,}" if known else "?")
+            )
+        built = self.inputs is not None
+        table = [
+            ("layer", "output", "parameters"),
+            *rows,
+            ("total", "", f"{sum(counts):,}" if built else "?"),
+        ]
+        first, second, third = (max(map(len, column)) for column in zip(*table, strict=True))
+        print(f"{self.name or 'Model'}: ({'*, ' + str(self.inputs) if built else '*, ?'}) {self.dtype}")  # noqa: T201
+        for title, output, parameters in table:
+            print(f"{title:<{first}}  {output:<{second}}  {parameters:>{third}}")  # noqa: T201
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        return f"{type(self).__name__}([{layers}], seed={self.seed}, dtype={self.dtype!r})"
+
+    def _built(self, operation: str) -> _core.Network:
+        if self._network is None:
+            expected = "Input(n) as first layer, build(n), or a fit before"
+            raise RuntimeError(message(operation, "model", "has no weights yet", expected))
+        return self._network
+
+    def _compiled(self, operation: str) -> tuple[Optimizer, Loss]:
+        if self.optimizer is None or self.loss is None:
+            raise RuntimeError(
+                message(operation, "model", "is not compiled", "compile(optimizer, loss) before")
+            )
+        return self.optimizer, self.loss
+
+
+_metrics = metrics.check_all  # compile() has an argument of the module's name
+
+
+def _random_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+
+
+def _batch_size(value: int | None, operation: str) -> int:
+    return 0 if value is None else integer(operation, "batch_size", value, low=1)
+
+
+def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    if isinstance(layers, Layer) or not np.iterable(layers):
+        raise TypeError(message("Model", "layers", f"is {layers!r}", "a list of layers"))
+    made = tuple(layers)
+    for i, layer in enumerate(made):
+        if not isinstance(layer, Layer):
+            raise TypeError(message("Model", f"layers[{i}]", f"is {layer!r}", "a layer, e.g. Dense(10)"))
+        if i > 0 and isinstance(layer, Input):
+            raise ValueError(message("Model", f"layers[{i}]", f"is {layer!r}", "Input only as first layer"))
+    if not any(not isinstance(layer, Input) for layer in made):
+        raise ValueError(message("Model", "layers", f"is {list(made)}", "at least one layer that computes"))
+    return tuple(copy.copy(layer) for layer in made)
+
+
+def _brief(text: str, most: int = 60) -> str:
+    """Cut a description, such as one with a number for each column, to fit into a table."""
+    return text if len(text) <= most else f"{text[: most - 4]}...)"

@@ -1,0 +1,183 @@
+"""What all optimizers share: rates, decay, clipping, and the step on plain NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline import _core
+from fallline.checks import integer, number
+from fallline.declaration import Declaration
+from fallline.errors import message
+
+Schedule = Callable[[int], float]
+Array = NDArray[Any]
+
+
+class Optimizer(Declaration):
+    """Base of optimizers: θ ← θ − learning_rate · (direction(g) + weight_decay · θ).
+
+    Before the direction is made, every entry of the gradient g is cut to [-clip_value, clip_value], and then
+    the whole gradient of all parameters is shortened to the norm clip_norm (Pascanu et al. 2013).
+
+    A subclass declares its hyper-parameters; the formula is the core's rule of its name.
+
+    Args:
+        learning_rate: a number >= 0, or a function of the step, counted from 0. May be assigned at any time.
+        weight_decay: decoupled decay, >= 0 (Loshchilov & Hutter 2017).
+        clip_norm: largest norm of the whole gradient, or None.
+        clip_value: largest absolute value of an entry of the gradient, or None.
+    """
+
+    name: ClassVar[str]
+    assignable = frozenset({"learning_rate"})
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        self.learning_rate = learning_rate
+        self.weight_decay = number(kind, "weight_decay", weight_decay, low=0)
+        self.clip_norm = None if clip_norm is None else number(kind, "clip_norm", clip_norm, above=0)
+        self.clip_value = None if clip_value is None else number(kind, "clip_value", clip_value, above=0)
+        self._step = 0
+        self._slots: list[list[Array]] = []
+
+    @property
+    def rule(self) -> str:
+        """The name of the update rule in the core."""
+        return self.name
+
+    @property
+    def learning_rate(self) -> float | Schedule:
+        """The rate, or the function of the step that gives it."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Schedule) -> None:
+        self._learning_rate: float | Schedule = (
+            value if callable(value) else number(type(self).__name__, "learning_rate", value, low=0)
+        )
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0.
+
+        Raises:
+            ValueError: the schedule answers with anything but a number >= 0.
+
+        Example:
+            >>> from fallline import SGD
+            >>> SGD(lambda step: 1 / (1 + step)).rate(3)
+            0.25
+        """
+        rate = self._learning_rate
+        return (
+            number(type(self).__name__, "learning_rate(step)", rate(step), low=0) if callable(rate) else rate
+        )
+
+    def rates(self, step: int, count: int) -> NDArray[np.float64]:
+        """Return the learning rates of the steps step, step + 1, ..., or a single one if it never changes."""
+        steps = range(step, step + count) if callable(self._learning_rate) else (step,)
+        return np.array([self.rate(t) for t in steps])
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the core needs to know: the rule and its numbers."""
+        hyper_parameters = _core.optimizers()[self.rule][0]
+        return {
+            "name": self.rule,
+            "weight_decay": self.weight_decay,
+            "clip_norm": self.clip_norm or 0.0,
+            "clip_value": self.clip_value or 0.0,
+            **{name: getattr(self, name) for name in hyper_parameters},
+        }
+
+    def _slot_names(self) -> list[str]:
+        return _core.optimizers()[self.rule][1]
+
+    def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        """Update a list of arrays in place, all in one fused pass; the state follows their order.
+
+        Args:
+            params: float32 or float64 arrays, C-contiguous and writeable.
+            grads: their gradients, of the same shapes and dtypes, C-contiguous.
+
+        Raises:
+            TypeError: a wrong dtype.
+            ValueError: a wrong shape, or not the arrays of the calls before.
+
+        Example:
+            >>> import numpy as np
+            >>> from fallline import SGD
+            >>> theta = np.array([1.0, 2.0])
+            >>> SGD(0.5).step([theta], [np.array([2.0, 0.0])])
+            >>> theta
+            array([0., 2.])
+        """
+        params, grads = list(params), list(grads)
+        slots = self._slots
+        if self._step == 0:
+            slots = [[np.zeros_like(param) for param in params] for _ in self._slot_names()]
+        self._check_arrays(params, grads, slots)
+        _core.optimizer_step(self.spec(), self.rate(self._step), self._step + 1, params, grads, slots)
+        self._step, self._slots = self._step + 1, slots
+
+    def _check_arrays(
+        self, params: Sequence[Array], grads: Sequence[Array], slots: Sequence[Sequence[Array]]
+    ) -> None:
+        """What the core does not see: an array given twice, other arrays than in the steps before."""
+        operation = f"{type(self).__name__}.step"
+        if len({id(param) for param in params}) < len(params):
+            raise ValueError(message(operation, "params", "has one array twice", "each array once"))
+        if any(np.shape(param) != np.shape(grad) for param, grad in zip(params, grads, strict=False)):
+            return  # the core says which
+        before = slots[0] if slots else params
+        if len(params) != len(before):
+            expected = f"{len(before)}, as in the steps before"
+            raise ValueError(message(operation, "params", f"has {len(params)} arrays", expected))
+        for i, (param, slot) in enumerate(zip(params, before, strict=True)):
+            if np.shape(param) != slot.shape:
+                expected = f"{slot.shape}, as in the steps before"
+                raise ValueError(message(operation, f"params[{i}]", f"has shape {np.shape(param)}", expected))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what step() has gathered: {"step": updates made, "slots": {name: arrays}}; copies.
+
+        Example:
+            >>> from fallline import Adam
+            >>> Adam().state_dict()
+            {'step': 0, 'slots': {}}
+        """
+        slots = {
+            name: [a.copy() for a in arrays]
+            for name, arrays in zip(self._slot_names(), self._slots, strict=False)
+        }
+        return {"step": self._step, "slots": slots}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict() of the same rule.
+
+        Raises:
+            ValueError: the state of another rule.
+        """
+        operation = f"{type(self).__name__}.load_state_dict"
+        missing = {"step", "slots"} - set(state)
+        if missing:
+            raise ValueError(message(operation, "state", f"has keys {sorted(state)}", "'step' and 'slots'"))
+        step = integer(operation, "step", state["step"], low=0)
+        names = self._slot_names() if step else []
+        if list(state["slots"]) != names:
+            raise ValueError(message(operation, "slots", f"are {list(state['slots'])}", f"{names}"))
+        slots = [[np.array(a) for a in state["slots"][name]] for name in names]
+        if len({tuple((a.shape, a.dtype) for a in arrays) for arrays in slots}) > 1:
+            raise ValueError(
+                message(operation, "slots", "differ in shapes or dtypes", "the same arrays in each")
+            )
+        self._step, self._slots = step, slots

@@ -1,0 +1,96 @@
+"""Progress of a fit on the terminal: a bar, a line an epoch, or nothing."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from fallline.errors import message
+
+
+class Silent:
+    """Shows nothing."""
+
+    interval: ClassVar[float] = math.inf  # seconds after which advance() wants to be called
+    by_epoch: ClassVar[bool] = False  # whether finish_epochs() wants to be called for each single one
+
+    def advance(self, rows: int, loss: float) -> None:
+        """Take note of rows that were used, and of the mean loss of the running epoch."""
+
+    def finish_epochs(self, count: int, logs: Mapping[str, float]) -> None:
+        """Take note of what the last of some epochs measured."""
+
+    def close(self) -> None:
+        """Leave the terminal as it should stay."""
+
+
+class Lines(Silent):
+    """One line an epoch."""
+
+    by_epoch = True
+
+    def __init__(self, rows: int, epochs: int) -> None:
+        self._rows, self._epochs = rows, epochs
+        self._epoch, self._start = 0, time.perf_counter()
+
+    def finish_epochs(self, count: int, logs: Mapping[str, float]) -> None:
+        """Print what the epoch measured, and its samples per second."""
+        self._epoch += count
+        now = time.perf_counter()
+        rate, self._start = self._rows / (now - self._start), now
+        measured = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        print(f"epoch {self._epoch}/{self._epochs}  {measured}  {rate:,.0f} samples/s")  # noqa: T201
+
+
+class Bar(Silent):
+    """A bar over all epochs, with time left, samples per second and the latest measurements."""
+
+    interval = 0.1
+
+    def __init__(self, rows: int, epochs: int) -> None:
+        from tqdm import tqdm
+
+        self._epochs, self._epoch = epochs, 0
+        self._measured: dict[str, str] = {}
+        self._bar: Any = tqdm(total=rows * epochs, unit=" samples", unit_scale=True, dynamic_ncols=True)
+        self._describe()
+
+    def _describe(self) -> None:
+        self._bar.set_description(f"epoch {min(self._epoch + 1, self._epochs)}/{self._epochs}", refresh=False)
+
+    def advance(self, rows: int, loss: float) -> None:
+        """Move the bar."""
+        if math.isfinite(loss):
+            self._measured["loss"] = f"{loss:.4g}"
+            self._bar.set_postfix(self._measured, refresh=False)
+        self._bar.update(rows)
+
+    def finish_epochs(self, count: int, logs: Mapping[str, float]) -> None:
+        """Show what the last epoch measured."""
+        self._epoch += count
+        self._measured = {name: f"{value:.4g}" for name, value in logs.items()}
+        self._bar.set_postfix(self._measured, refresh=False)
+        self._describe()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def progress(verbose: Any, rows: int, epochs: int) -> Silent:
+    """Return what shows the progress: 0 nothing, 1 a bar, 2 lines, "auto" a bar on a terminal only."""
+    kinds = {0: Silent, 1: Bar, 2: Lines}
+    if verbose == "auto":
+        verbose = 1 if sys.stderr.isatty() else 0
+    return Silent() if kinds[int(verbose)] is Silent else kinds[int(verbose)](rows, epochs)
+
+
+def check_verbose(verbose: Any, operation: str) -> None:
+    """Check that verbose is one of those that progress() takes."""
+    if isinstance(verbose, str | int) and verbose in ("auto", 0, 1, 2):
+        return
+    kind = ValueError if isinstance(verbose, str | int) else TypeError
+    raise kind(message(operation, "verbose", f"is {verbose!r}", "'auto', 0, 1 or 2"))

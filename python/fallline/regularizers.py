@@ -1,0 +1,77 @@
+"""Penalties on weights, added to the loss; they act on the gradient, before the optimizer.
+
+Decoupled decay, which acts on the weights themselves, is the optimizers' weight_decay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from fallline.checks import number
+from fallline.declaration import Declaration, resolve
+
+
+class Regularizer(Declaration):
+    """l1·Σ|w| + (l2/2)·Σw², with gradient l1·sgn(w) + l2·w and sgn(0) = 0."""
+
+    name: ClassVar[str]
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+class L1(Regularizer):
+    """lam·Σ|w|: draws small weights to zero.
+
+    Args:
+        lam: strength, >= 0. Default 0.01.
+
+    Example:
+        >>> L1(0.1)
+        L1(lam=0.1)
+    """
+
+    name = "l1"
+
+    def __init__(self, lam: float = 0.01) -> None:
+        self.lam = self.l1 = number("L1", "lam", lam, low=0)
+
+
+class L2(Regularizer):
+    """(lam/2)·Σw²: keeps weights small.
+
+    Args:
+        lam: strength, >= 0. Default 0.01.
+
+    Example:
+        >>> L2(0.1)
+        L2(lam=0.1)
+    """
+
+    name = "l2"
+
+    def __init__(self, lam: float = 0.01) -> None:
+        self.lam = self.l2 = number("L2", "lam", lam, low=0)
+
+
+class L1L2(Regularizer):
+    """l1·Σ|w| + (l2/2)·Σw² (elastic net: Zou & Hastie 2005).
+
+    Args:
+        l1: strength of the absolute values, >= 0. Default 0.01.
+        l2: strength of the squares, >= 0. Default 0.01.
+
+    Example:
+        >>> L1L2(l1=0.1)
+        L1L2(l1=0.1)
+    """
+
+    name = "l1l2"
+
+    def __init__(self, l1: float = 0.01, l2: float = 0.01) -> None:
+        self.l1 = number("L1L2", "l1", l1, low=0)
+        self.l2 = number("L1L2", "l2", l2, low=0)
+
+
+def check(value: Any, operation: str, argument: str) -> Regularizer | None:
+    """Return value: None or a Regularizer (made, if given by name)."""
+    return None if value is None else resolve(Regularizer, value, operation, argument)

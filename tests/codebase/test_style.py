@@ -1,0 +1,51 @@
+"""Rules of the house that a program can check."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from codebase.tree import CPP, PACKAGE, ROOT, code, files, files_with, label
+
+SOURCES = [
+    path
+    for folder in (CPP, ROOT / "python", ROOT / "tests", ROOT / "bench")
+    for path in files(folder, ".py", ".pyi", ".h", ".cpp", ".def")
+]
+LINE_BUDGET = 400
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_a_file_has_one_subject(path):
+    assert len(path.read_text().splitlines()) <= LINE_BUDGET
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_nothing_is_left_for_later(path):
+    marks = "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"])  # split, so that this file passes
+    assert re.findall(rf"\b({marks})\b", path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", files(PACKAGE, ".py"), ids=label)
+def test_no_assert_in_the_package(path):
+    # python -O removes them
+    asserts = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+    assert asserts == []
+
+
+def test_module_only_calls_the_binders():
+    assert len((CPP / "bindings/module.cpp").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize("pattern", [r"gil_scoped_release", r"#\s*pragma\s+omp\b"])
+def test_happens_in_one_file(pattern):
+    assert len(files_with(pattern, CPP)) == 1
+
+
+@pytest.mark.parametrize("path", [*files(CPP, ".h", ".cpp"), ROOT / "CMakeLists.txt"], ids=label)
+def test_arithmetic_is_never_switched_globally(path):
+    text = code(path) if path.parent != ROOT else re.sub(r"#.*", "", path.read_text())
+    switches = r"-ffast-math|-Ofast|-funsafe-math|fast-math|_MM_SET_FLUSH_ZERO_MODE|_MM_SET_DENORMALS_ZERO_MODE|\b_mm_setcsr"
+    assert re.findall(switches, text) == []

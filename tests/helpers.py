@@ -1,0 +1,53 @@
+"""Small assertions and builders used by many tests."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+# operation: what it got; expected what
+GRAMMAR = re.compile(r"^[A-Za-z_][\w.\[\]()]*: .+; expected .+", re.DOTALL)
+
+
+def saved(model):
+    """The bytes of the model's file: architecture, weights, optimizer state, counters, random state."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        model.save(path)
+        return path.read_bytes()
+
+
+def assert_same_bits(left, right):
+    """Lists of arrays: equal shapes, types and bit patterns."""
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert a.tobytes() == b.tobytes(), f"{(a != b).sum()} of {a.size} elements differ"
+
+
+def assert_same_model(left, right):
+    """Two models with equal weights, optimizer state and counters."""
+    assert_same_bits(left.get_weights(), right.get_weights())
+    assert saved(left) == saved(right)
+
+
+@contextmanager
+def unchanged(model):
+    """The model comes out exactly as it went in."""
+    before = saved(model)
+    yield
+    assert saved(model) == before
+
+
+@contextmanager
+def refuses(exception, match):
+    """The block raises `exception` itself, with `match` in a message of the error grammar."""
+    with pytest.raises(exception, match=match) as caught:
+        yield
+    assert type(caught.value) is exception
+    assert GRAMMAR.search(str(caught.value)), f"not in the error grammar: {caught.value}"

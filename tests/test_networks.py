@@ -1,0 +1,229 @@
+"""Whole networks against independent ones: NumPy twins, torch, a published toy and softmax regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from cases.optimizers import VARIANTS, label
+from twins import losses
+from twins.network import Dense, central_differences, train
+
+TWINS = {
+    "mse": losses.mse,
+    "cross_entropy": losses.cross_entropy,
+    "binary_cross_entropy": losses.binary_cross_entropy,
+}
+LAST = {"mse": "linear", "cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+TORCH_OPTIMIZERS = {"SGD": "SGD", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
+
+
+def random_network(seed):
+    """(model, twin, x, labels, dense targets) of random depth, widths, activations and loss."""
+    rng = np.random.default_rng(seed)
+    loss = rng.choice(list(TWINS))
+    widths = rng.integers(1, 40, rng.integers(1, 5))
+    names = [*rng.choice(["relu", "sigmoid", "tanh", "linear"], len(widths)), LAST[loss]]
+    outputs = int(rng.integers(2, 12))
+    inputs, rows = int(rng.integers(1, 30)), int(rng.integers(1, 50))
+    units = [*widths.tolist(), outputs]
+    layers = [
+        fl.Dense(u, activation=str(a), bias_initializer="uniform") for u, a in zip(units, names, strict=True)
+    ]
+    model = fl.Model([fl.Input(inputs), *layers], seed=int(seed), dtype="float64")
+    model.compile(fl.SGD(0.1), str(loss))
+    x = rng.normal(size=(rows, inputs))
+    if loss == "mse":
+        labels = target = rng.normal(size=(rows, outputs))
+    elif loss == "cross_entropy":
+        labels = rng.integers(0, outputs, rows)
+        target = losses.one_hot(labels, outputs)
+    else:
+        labels = target = rng.integers(0, 2, (rows, outputs)).astype(float)
+    return model, Dense([str(a) for a in names]), x, labels, target
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gradients_of_random_networks(seed):
+    """Against the NumPy twin to 1e-10 and against central differences to 1e-6."""
+    model, twin, x, labels, target = random_network(seed)
+    weights = model.get_weights()
+    loss, gradients = model.loss_and_gradients(x, labels)
+    expected, by_twin = twin.loss_and_gradients(weights, x, target, TWINS[model.loss.name])
+    assert loss == pytest.approx(expected, rel=1e-10)
+    for g, t in zip(gradients, by_twin, strict=True):
+        np.testing.assert_allclose(g, t, rtol=1e-9, atol=1e-12)
+    numerical = central_differences(
+        lambda: twin.loss_and_gradients(weights, x, target, TWINS[model.loss.name])[0], weights[:2]
+    )
+    for g, n in zip(gradients[:2], numerical, strict=True):
+        np.testing.assert_allclose(g, n, rtol=1e-6, atol=1e-7)
+
+
+def torch_network(torch, model, names):
+    """The same network in torch, as a function of its parameters."""
+    weights = [torch.tensor(w, requires_grad=True) for w in model.get_weights()]
+    functions = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+
+    def loss(x, labels):
+        a = torch.tensor(x)
+        for i, name in enumerate(names):
+            a = a @ weights[2 * i] + weights[2 * i + 1]
+            a = functions[name](a) if name in functions and i < len(names) - 1 else a
+        f = torch.nn.functional
+        if model.loss.name == "mse":
+            return f.mse_loss(a, torch.tensor(labels))
+        if model.loss.name == "cross_entropy":
+            return f.cross_entropy(a, torch.tensor(labels))
+        return f.binary_cross_entropy_with_logits(a, torch.tensor(labels))
+
+    return weights, loss
+
+
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_gradients_agree_with_torch(seed):
+    torch = pytest.importorskip("torch")
+    model, twin, x, labels, _ = random_network(seed)
+    weights, torch_loss = torch_network(torch, model, twin.names)
+    value = torch_loss(x, labels)
+    value.backward()
+    loss, gradients = model.loss_and_gradients(x, labels)
+    assert loss == pytest.approx(value.item(), rel=1e-10)
+    for g, w in zip(gradients, weights, strict=True):
+        np.testing.assert_allclose(g, w.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def torch_optimizer(torch, name, weights, options):
+    """The torch optimizer of the same meaning; decoupled decay only where torch has it."""
+    options = dict(options)
+    made = {"lr": options.pop("learning_rate")}
+    if "beta_1" in options or "beta_2" in options:
+        made["betas"] = (options.pop("beta_1", 0.9), options.pop("beta_2", 0.999))
+    if name == "RMSProp":
+        made |= {"alpha": options.pop("rho", 0.9)}
+    if "epsilon" in options:
+        made["eps"] = options.pop("epsilon")
+    elif name != "SGD":
+        made["eps"] = 1e-8
+    return getattr(torch.optim, TORCH_OPTIMIZERS[name])(weights, **made, **options)
+
+
+@pytest.mark.parametrize(
+    "case, options",
+    [(c, o) for c, o in VARIANTS if c.name == "AdamW" or "weight_decay" not in o],
+    ids=label,
+)
+def test_fifty_steps_agree_with_torch(case, options):
+    torch = pytest.importorskip("torch")
+    if case.name == "AdamW":
+        options = {"weight_decay": 0.01, **options}
+    model, twin, x, labels, _ = random_network(203)
+    model.compile(case.make(**options), model.loss.name)
+    weights, torch_loss = torch_network(torch, model, twin.names)
+    optimizer = torch_optimizer(torch, case.name, weights, options)
+    for _ in range(50):
+        optimizer.zero_grad()
+        value = torch_loss(x, labels)
+        value.backward()
+        optimizer.step()
+        assert model.train_on_batch(x, labels) == pytest.approx(value.item(), rel=1e-8)
+    for ours, theirs in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("case, options", VARIANTS, ids=label)
+def test_training_follows_the_twin(case, options, rng):
+    """Two epochs in file order, with a short last batch."""
+    names = ["tanh", "sigmoid", "softmax"]
+    units = (9, 17, 5)
+    layers = [fl.Dense(u, activation=a) for u, a in zip(units, names, strict=True)]
+    model = fl.Model([fl.Input(6), *layers], seed=8, dtype="float64")
+    model.compile(case.make(**options), "cross_entropy")
+    start = model.get_weights()
+    x, labels = rng.normal(size=(50, 6)), rng.integers(0, 5, 50)
+    target = losses.one_hot(labels, 5)
+    batches = [(x[i : i + 16], target[i : i + 16]) for i in range(0, 50, 16)] * 2
+    model.fit(x, labels, batch_size=16, epochs=2, shuffle=False)
+    expected = train(Dense(names), start, batches, losses.cross_entropy, case.twin, **options)
+    for w, e in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(w, e, rtol=0, atol=1e-10)
+
+
+# (rate, hidden units): mean |error| after 10000, 20000, ... updates
+SWEEP = {
+    (0.001, 4): [0.495164025493, 0.493596043188],
+    (0.01, 4): [0.457431074442, 0.359097202563],
+    (0.1, 4): [0.0428880170001, 0.0240989942285],
+    (1, 4): [0.00858452565325, 0.00578945986251, 0.00462917677677, 0.00395876528027, 0.00351012256786],
+    (10, 4): [0.00312938876301, 0.00214459557985],
+    (0.001, 32): [0.491049468129, 0.484976307027],
+    (0.1, 32): [0.0305404908386, 0.0190638725334],
+    (1, 32): [0.00736052234249, 0.00497251705039],
+}
+
+
+class TestToyNetworks:
+    """Sigmoid networks without biases on the loss sum of e^2 / 2: half the rate on fallline's sum of e^2."""
+
+    def train(self, x, y, weights, alpha, updates, dtype="float64"):
+        hidden = [fl.Dense(w.shape[1], activation="sigmoid", use_bias=False) for w in weights]
+        model = fl.Model([fl.Input(x.shape[1]), *hidden], seed=0, dtype=dtype)
+        model.compile(fl.SGD(alpha / 2), fl.MSE(reduction="sum"))
+        model.set_weights(weights)
+        errors = [np.abs(model.predict(x) - y).mean()]
+        for count in updates:
+            model.fit(x, y, batch_size=4, epochs=count, shuffle=False, verbose=0)
+            errors.append(np.abs(model.predict(x) - y).mean())
+        return model, errors
+
+    def test_two_weights(self):
+        x, y = np.array([[0.0, 1], [0, 1], [1, 0], [1, 0]]), np.array([[0.0], [0], [1], [1]])
+        start = 2 * np.random.RandomState(1).random_sample((2, 1)) - 1
+        model, _ = self.train(x, y, [start], 1.0, [10000])
+        np.testing.assert_allclose(model.get_weights()[0][:, 0], [5.28316618, -5.28311816], atol=5e-9)
+        np.testing.assert_allclose(model.predict(x)[:, 0], [0.00505119] * 2 + [0.99494905] * 2, atol=5e-9)
+
+    X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    Y = np.array([[0.0], [1], [1], [0]])
+
+    def start(self, hidden):
+        state = np.random.RandomState(1)
+        return [2 * state.random_sample((3, hidden)) - 1, 2 * state.random_sample((hidden, 1)) - 1]
+
+    @pytest.mark.parametrize("alpha, hidden", SWEEP)
+    def test_rate_sweep(self, alpha, hidden):
+        expected = SWEEP[alpha, hidden]
+        _, errors = self.train(self.X, self.Y, self.start(hidden), alpha, [10000] * len(expected))
+        assert errors[0] == pytest.approx({4: 0.496410031903, 32: 0.496439922501}[hidden], rel=1e-11)
+        np.testing.assert_allclose(errors[1:], expected, rtol=1e-9)
+
+    def test_rate_sweep_in_float32(self):
+        _, errors = self.train(self.X, self.Y, self.start(4), 1, [10000], "float32")
+        assert errors[1] == pytest.approx(SWEEP[1, 4][0], rel=1e-4)
+
+    @pytest.mark.parametrize("hidden", [4, 32])
+    def test_a_rate_of_a_thousand_saturates(self, hidden):
+        _, errors = self.train(self.X, self.Y, self.start(hidden), 1000, [10000])
+        assert errors[1] == pytest.approx(0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("rate, epochs", [(0.2, 21), (1.0, 100)])
+def test_softmax_regression_with_squared_error_on_digits(rate, epochs):
+    """scikit-learn's digits / 16: 1437 rows to train on, in batches of 50 in file order, no short one."""
+    x, y = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    x, one_hot = x / 16.0, np.eye(10)[y]
+    model = fl.Model(
+        [fl.Input(64), fl.Dense(10, activation="softmax", kernel_initializer="zeros")], dtype="float64"
+    )
+    model.compile(fl.SGD(rate), "mse", metrics=["accuracy"])
+    model.fit(x[:1400], one_hot[:1400], batch_size=50, epochs=epochs, shuffle=False)
+    on_train, on_test = (model.evaluate(x[part], one_hot[part]) for part in (slice(1437), slice(1437, None)))
+    if epochs == 21:
+        assert on_train["loss"] == pytest.approx(0.076607825961, abs=5e-12)
+        assert on_test["accuracy"] == pytest.approx(0.7, abs=1e-9)
+    else:
+        assert on_train["loss"] == pytest.approx(0.008048298542, abs=5e-12)
+        assert on_train["accuracy"] == pytest.approx(0.967989, abs=5e-7)
+        assert on_test["loss"] == pytest.approx(0.018396451755, abs=5e-12)
+        assert on_test["accuracy"] == pytest.approx(0.891667, abs=5e-7)
