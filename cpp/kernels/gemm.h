@@ -10,6 +10,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 #include <utility>
 
 #include "activations.h"
@@ -21,13 +23,12 @@ namespace {
 // MR x 2 accumulators, 2 registers of B and one broadcast of A fill the register file.
 inline constexpr int tile_rows = (registers - 3) / 2;
 
-// Depth of a product before the tile is put back: W columns of B to this depth fill half a first-level cache.
-template <class T>
-inline constexpr int depth_block = 16384 / (panel_width<T> * static_cast<int>(sizeof(T))) / panel_width<T> * panel_width<T>;
+// A product goes this deep before its tile is put back: the columns of B then stay in the nearer caches.
+inline constexpr int depth_block = 512;
 // Rows of A that stay in the second-level cache while the panels of B pass by.
-inline constexpr int row_block = 192;
+inline constexpr int row_block = 96;
 // Rows of a batch that a weight gradient takes at a time, so that its panels of x and delta stay in the first level.
-inline constexpr int gradient_rows = 128;
+inline constexpr int gradient_rows = 256;
 
 // The two ways to walk A from tile row to tile row and from k to k + 1.
 struct AlongColumns {  // rows of C are rows of A
@@ -58,7 +59,7 @@ void tile(const T* a, std::ptrdiff_t jump, int runs, int steps, int last, const 
   for (int run = 0; run <= runs; ++run) {
     const int count = run < runs ? steps : last;
     const T* p = a + run * jump;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int k = 0; k < count; ++k) {
       Vec<T> column[NV];
 #pragma GCC unroll 2
@@ -114,9 +115,10 @@ inline constexpr T zeros[panel_width<T>] = {};
 // Cuts `rows` into the fewest tiles of at most tile_rows, all of nearly the same height, and calls f(first, height).
 template <class F>
 FALLLINE_INLINE void spread(int rows, F f) {
+  if (rows <= tile_rows) return f(0, rows);
   const int count = (rows + tile_rows - 1) / tile_rows;
   for (int i = 0, first = 0; i < count; ++i) {
-    const int end = static_cast<int>(static_cast<std::int64_t>(rows) * (i + 1) / count);
+    const int end = static_cast<int>(static_cast<unsigned>(rows) * static_cast<unsigned>(i + 1) / static_cast<unsigned>(count));
     f(first, end - first);
     first = end;
   }
@@ -128,8 +130,11 @@ void rows_product(const RowsProduct<T>& p, int begin, int end) {
   constexpr int W = panel_width<T>;
   for (int top = begin; top < end; top += row_block) {
     const int rows = std::min(row_block, end - top);
-    for (int k = 0; k < p.depth || k == 0; k += depth_block<T>) {
-      const int depth = std::min(depth_block<T>, p.depth - k);
+    // Blocks of equal depth, in whole panels of A.
+    const int blocks = (p.depth + depth_block - 1) / depth_block;
+    const int block = ((p.depth + blocks - 1) / blocks + W - 1) / W * W;
+    for (int k = 0; k < p.depth; k += block) {
+      const int depth = std::min(block, p.depth - k);
       const bool final = k + depth == p.depth;
       const T* a = p.a.data + k / W * p.a.stride + static_cast<std::ptrdiff_t>(top) * W;
       for (int n = 0; n < p.n; n += W) {
@@ -156,7 +161,8 @@ template <class T>
 void weight_gradient(const WeightGradient<T>& p) {
   constexpr int W = panel_width<T>;
   const auto& use = p.columns <= lanes<T> ? tiles<T, 1, AlongRows, Keep> : tiles<T, 2, AlongRows, Keep>;
-  if (p.columns <= lanes<T> && !p.accumulate) std::fill(p.g, p.g + static_cast<std::ptrdiff_t>(p.end - p.begin) * W, T(0));
+  if (p.columns <= lanes<T> && !p.accumulate)
+    for (int k = 0; k < p.end - p.begin; ++k) store(p.g + k * W + lanes<T>, Vec<T>{});
   for (int top = 0; top < p.rows; top += gradient_rows) {
     const int rows = std::min(gradient_rows, p.rows - top);
     const bool fresh = top == 0 && !p.accumulate;
@@ -183,22 +189,51 @@ void column_sums(const T* delta, int columns, int rows, T* sums, bool accumulate
     low = low + load(delta);
     high = high + load(delta + V);
   }
-  store(sums, low);
-  store(sums + V, high);
-  std::fill(sums + columns, sums + W, T(0));
+  store(sums, first_lanes<T>(low, columns));
+  store(sums + V, first_lanes<T>(high, columns - V));
+}
+
+// Lanes of a and b in turn: of their lower halves, or of their upper ones.
+template <class T, int... I>
+FALLLINE_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>, std::true_type /*lower*/) {
+  return __builtin_shufflevector(a, b, (I / 2 + I % 2 * lanes<T>)...);
+}
+template <class T, int... I>
+FALLLINE_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>, std::false_type) {
+  return __builtin_shufflevector(a, b, (lanes<T> / 2 + I / 2 + I % 2 * lanes<T>)...);
+}
+
+// A square of V x V elements: each round interleaves row i with row i + V/2, and log2(V) rounds make the transpose.
+template <class T>
+FALLLINE_INLINE void transpose_square(Vec<T> (&row)[lanes<T>]) {
+  constexpr int V = lanes<T>;
+  using Lanes = std::make_integer_sequence<int, V>;
+#pragma GCC unroll 4
+  for (int round = 1; round < V; round *= 2) {
+    Vec<T> next[V];
+#pragma GCC unroll 16
+    for (int i = 0; i < V / 2; ++i) {
+      next[2 * i] = interleave<T>(row[i], row[i + V / 2], Lanes{}, std::true_type{});
+      next[2 * i + 1] = interleave<T>(row[i], row[i + V / 2], Lanes{}, std::false_type{});
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < V; ++i) row[i] = next[i];
+  }
 }
 
 // Rows [begin, end) of one panel of weights w [rows][W] into columns of the transposed panels [k/W][N][W]; begin is a
 // multiple of W, `transposed` points at this panel's first row there.
 template <class T>
 void transpose(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride) {
-  constexpr int W = panel_width<T>;
-  for (int k = begin; k < end; k += W) {
-    T* out = transposed + k / W * panel_stride;
-    const int depth = std::min(W, end - k);
-    for (int n = 0; n < columns; ++n)
-      for (int i = 0; i < depth; ++i) out[n * W + i] = w[(k - begin + i) * W + n];
-  }
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  for (int k = begin; k < end; k += V)
+    for (int n = 0; n < columns; n += V) {
+      Vec<T> row[V];
+      for (int i = 0; i < V; ++i) row[i] = k + i < end ? load(w + (k - begin + i) * W + n) : Vec<T>{};
+      transpose_square<T>(row);
+      T* out = transposed + k / W * panel_stride + n * W + k % W;
+      for (int i = 0; i < std::min(V, columns - n); ++i) store(out + i * W, row[i]);
+    }
 }
 
 }  // namespace

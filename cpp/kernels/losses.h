@@ -51,17 +51,13 @@ void elementwise_loss(const LossRows<T>& a, int begin, int end) {
         const int n = std::min(V, a.outputs - c - v);
         if (n <= 0) break;
         const std::ptrdiff_t i = at<T>(r) + v;
-        Vec<T> y = n == V ? load(a.y.data + p * a.y.stride + i) : load_partial(a.y.data + p * a.y.stride + i, n);
+        Vec<T> y = load(a.y.data + p * a.y.stride + i);
         const Vec<T> t = load(a.target.data + p * a.target.stride + i);
         Vec<T> value, gradient;
         Loss::template evaluate<T>(y, t, value, gradient);
-        if (n < V) {  // columns beyond the last count for nothing
-          value = load_partial(reinterpret_cast<const T*>(&value), n);
-          gradient = load_partial(reinterpret_cast<const T*>(&gradient), n);
-        }
-        sum = sum + value;
+        sum = sum + first_lanes<T>(value, n);  // columns beyond the last count for nothing
         store(a.y.data + p * a.y.stride + i, y);
-        if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, gradient * factor);
+        if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, first_lanes<T>(gradient * factor, n));
       }
     a.loss[r] = static_cast<double>(weight) * static_cast<double>(reduce_sum<T>(sum) * mean);
   }

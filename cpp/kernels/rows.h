@@ -78,9 +78,8 @@ struct Columns {
   Vec<T> low, high;
   Columns(Panels<const T> x, int c, int columns, int row, T rest) {
     const T* p = x.data + c / panel_width<T> * x.stride + at<T>(row);
-    const int n = columns - c;
-    low = n >= lanes<T> ? load(p) : load_partial(p, n, rest);
-    high = n >= panel_width<T> ? load(p + lanes<T>) : load_partial(p + lanes<T>, std::max(0, n - lanes<T>), rest);
+    low = first_lanes<T>(load(p), columns - c, rest);
+    high = first_lanes<T>(load(p + lanes<T>), columns - c - lanes<T>, rest);
   }
 };
 
@@ -144,30 +143,36 @@ void softmax_gradient(Panels<const T> y, Panels<T> dy, int columns, int begin, i
   }
 }
 
+// W columns, or the n < W that are left and zeros after them.
+template <class T, class From>
+FALLLINE_INLINE void convert(const char* in, std::ptrdiff_t stride, int n, T* out) {
+  constexpr int W = panel_width<T>;
+  if (stride == static_cast<std::ptrdiff_t>(sizeof(From)) && n >= W) {
+    From block[W];
+    std::memcpy(block, in, sizeof block);
+    for (int i = 0; i < W; ++i) out[i] = static_cast<T>(block[i]);
+    return;
+  }
+  if (n < W) {
+    store(out, Vec<T>{});
+    store(out + lanes<T>, Vec<T>{});
+  }
+  for (int i = 0; i < std::min(n, W); ++i) {
+    From value;
+    std::memcpy(&value, in + i * stride, sizeof value);
+    out[i] = static_cast<T>(value);
+  }
+}
+
 // Rows [begin, end) of a batch from the user's array, converted to T; columns beyond the last become 0.
 template <class T, class From>
 void gather_from(const Source& source, const std::int64_t* index, int columns, Panels<T> x, int begin, int end) {
   constexpr int W = panel_width<T>;
   for (int r = begin; r < end; ++r) {
-    const char* row = static_cast<const char*>(source.data) + (index ? index[r] : r) * source.row_stride;
-    const bool contiguous = source.column_stride == static_cast<std::ptrdiff_t>(sizeof(From));
-    for (int c = 0, p = 0; c < columns; c += W, ++p) {
-      T* out = x.data + p * x.stride + at<T>(r);
-      const char* in = row + c * source.column_stride;
-      if (contiguous && columns - c >= W) {
-        From block[W];
-        std::memcpy(block, in, sizeof block);
-        for (int i = 0; i < W; ++i) out[i] = static_cast<T>(block[i]);
-      } else {
-        const int n = std::min(W, columns - c);
-        for (int i = 0; i < n; ++i) {
-          From value;
-          std::memcpy(&value, in + i * source.column_stride, sizeof value);
-          out[i] = static_cast<T>(value);
-        }
-        std::fill(out + n, out + W, T(0));
-      }
-    }
+    const char* in = static_cast<const char*>(source.data) + (index ? index[r] : r) * source.row_stride;
+    T* out = x.data + at<T>(r);
+    for (int left = columns; left > 0; left -= W, in += W * source.column_stride, out += x.stride)
+      convert<T, From>(in, source.column_stride, left, out);
   }
 }
 

@@ -85,6 +85,14 @@ FALLLINE_INLINE Vec<T> select(IntVec<T> mask, Vec<T> yes, Vec<T> no) {
   return mask ? yes : no;
 }
 
+// The first n lanes of v, the others `rest`; n may lie outside 0 .. lanes.
+template <class T>
+FALLLINE_INLINE Vec<T> first_lanes(Vec<T> v, int n, T rest = T{}) {
+  IntVec<T> lane;
+  for (int i = 0; i < lanes<T>; ++i) lane[i] = i;
+  return select<T>(lane < static_cast<typename IntOf<T>::type>(n), v, broadcast(rest));
+}
+
 // NaN in either operand gives b, on every target.
 template <class T>
 FALLLINE_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {

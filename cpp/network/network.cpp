@@ -6,11 +6,12 @@
 namespace fallline {
 namespace {
 
-// Elements of a strip: small enough for the first-level cache and for an even split of small networks, a function of
-// shapes alone since penalties and norms are summed strip by strip.
+// Rows of a strip: enough for the tiles to be whole, few enough for the columns of x they read to stay in the
+// second-level cache and for an even split of small networks.
 int strip_rows(std::ptrdiff_t parameters, int width) {
-  const std::ptrdiff_t elements = std::clamp<std::ptrdiff_t>(parameters / 32, width * width, 4096);
-  return static_cast<int>((elements / width + width - 1) / width * width);
+  constexpr int most = 64, strips = 32;
+  const auto rows = static_cast<int>(std::min<std::ptrdiff_t>(parameters / strips / width, most));
+  return std::max(rows / width, 1) * width;
 }
 
 }  // namespace

@@ -33,8 +33,9 @@ template void unpack(const Parameter&, int, const float*, float*);
 template void unpack(const Parameter&, int, const double*, double*);
 
 void append_strips(const Parameter& p, int index, int layer, int role, int width, int rows, std::vector<Strip>& strips) {
-    for (int column = 0; column < p.columns; column += width)
-        for (int begin = 0; begin < p.rows; begin += rows) {
+    // Panels innermost: neighbouring strips read the same columns of x.
+    for (int begin = 0; begin < p.rows; begin += rows)
+        for (int column = 0; column < p.columns; column += width) {
             const int end = std::min(begin + rows, p.rows);
             strips.push_back({layer, index, role, column, begin, end,
                               p.offset + column / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(begin) * width,

@@ -12,11 +12,14 @@ namespace {
 constexpr int largest_piece = 4096;
 // Below this much work a thread costs more in waiting than it saves.
 constexpr double flops_worth_a_thread = 1e5;
+// Gradients that wait for their update in a thread's first-level cache.
+constexpr std::ptrdiff_t cache_size = 2048;
 // What updating one weight costs, in FLOPs of matrix product.
 constexpr double flops_of_update = 60;
 
 // The part [first, second) of n that falls to thread t of size.
 std::pair<int, int> share(int n, int t, int size) {
+  if (size == 1) return {0, n};
   const auto cut = [&](int i) { return static_cast<int>(static_cast<std::int64_t>(n) * i / size); };
   return {cut(t), cut(t + 1)};
 }
@@ -34,6 +37,11 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
       penalties_(network.strips().size()),
       squares_(network.strips().size()) {
   if (through_arena_) gradient_ = Buffer<T>(network.arena_size());
+  for (const Strip& strip : network.strips()) {
+    const auto i = static_cast<std::size_t>(strip.layer);
+    const Panels<const T> x = i == 0 ? work_.x : work_.y[i - 1], delta = work_.delta[i];
+    strips_.push_back({strip, &network.layer(strip.layer), &network.parameter(strip), x, delta});
+  }
 }
 
 template <class T>
@@ -49,7 +57,7 @@ void Step<T>::plan(int threads) {
   const auto& strips = network_.strips();
   const auto cost = [&](const Strip& s) { return static_cast<double>(s.size) * (2.0 * capacity_ + flops_of_update); };
   double total = 0, done = 0;
-  std::ptrdiff_t largest = 0;
+  std::ptrdiff_t largest = cache_size;
   for (const Strip& s : strips) {
     total += cost(s);
     largest = std::max(largest, s.size);
@@ -123,13 +131,27 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   }
 }
 
+// Updates strips [first, last), which lie one after the other in the arena; g is the gradient of the first.
 template <class T>
-void Step<T>::update(const Strip& strip, const T* g, const double* scalars, double learning_rate, double scale) {
+void Step<T>::update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
+                     double scale) {
+  const std::ptrdiff_t offset = strips_[first].strip.offset;
+  const std::ptrdiff_t n = strips_[last - 1].strip.offset + strips_[last - 1].strip.size - offset;
   const OptimizerKernel<T>& rule = network_.rule();
-  Update<T> u = network_.settings().update_of(network_.weights() + strip.offset, g, strip.size, scalars, learning_rate, scale);
-  for (int k = 0; rule.slots[k]; ++k) u.slots[k] = network_.slot(k) + strip.offset;
+  Update<T> u = network_.settings().update_of(network_.weights() + offset, g, n, scalars, learning_rate, scale);
+  for (int k = 0; rule.slots[k]; ++k) u.slots[k] = network_.slot(k) + offset;
   rule.update(u);
-  network_.layer(strip.layer).refresh(strip);
+  for (std::size_t i = first; i < last; ++i) strips_[i].layer->refresh(strips_[i].strip);
+}
+
+// Adds the penalty's share to a complete gradient and takes its square.
+template <class T>
+void Step<T>::finish_gradient(std::size_t i, T* g) {
+  const auto& [strip, layer, parameter, x, delta] = strips_[i];
+  const Parameter& p = *parameter;
+  if (p.l1 != 0 || p.l2 != 0)
+    penalties_[i] = kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2);
+  if (network_.settings().clip_norm > 0) squares_[i] = kernels_.sum_of_squares(g, strip.size);
 }
 
 template <class T>
@@ -147,7 +169,7 @@ typename Step<T>::Result Step<T>::gradients(Team& team, int thread, const std::i
 template <class T>
 typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::int64_t* index, int rows,
                                                      std::uint64_t number, bool updating, double learning_rate) {
-  const auto& strips = network_.strips();
+  const bool finishing = network_.penalized() || network_.settings().clip_norm > 0;
   const auto first = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread)]);
   const auto last = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread) + 1]);
   const double weight = batch_weight(index, rows);
@@ -166,18 +188,20 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
       for (int r = 0; r < piece; ++r) loss_sum += work_.loss[static_cast<std::size_t>(r)];
 
     const bool complete = done + piece == rows;
-    for (std::size_t i = first; i < last; ++i) {
-      const Strip& strip = strips[i];
-      const Layer<T>& layer = network_.layer(strip.layer);
-      T* g = through_arena_ ? gradient_.data() + strip.offset : cache_[static_cast<std::size_t>(thread)].data();
-      const Panels<T> x = strip.layer == 0 ? work_.x : work_.y[static_cast<std::size_t>(strip.layer) - 1];
-      layer.gradient(strip, x, work_.delta[static_cast<std::size_t>(strip.layer)], piece, g, done > 0);
-      if (!complete) continue;
-      const Parameter& p = network_.parameter(strip);
-      if (p.l1 != 0 || p.l2 != 0)
-        penalties_[i] = kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2);
-      if (!through_arena_) update(strip, g, scalars, learning_rate, 1);
-      else if (updating && network_.settings().clip_norm > 0) squares_[i] = kernels_.sum_of_squares(g, strip.size);
+    T* cache = cache_[static_cast<std::size_t>(thread)].data();
+    for (std::size_t i = first; i < last;) {
+      // Strips that follow one another in the arena and fit the cache together are updated in one go.
+      const std::size_t start = i;
+      const std::ptrdiff_t offset = strips_[i].strip.offset;
+      for (std::ptrdiff_t end = offset; i < last; ++i) {
+        const auto& [strip, layer, parameter, x, delta] = strips_[i];
+        if (strip.offset != end || (i > start && end + strip.size > offset + cache_size)) break;
+        T* g = through_arena_ ? gradient_.data() + strip.offset : cache + (strip.offset - offset);
+        layer->gradient(strip, x, delta, piece, g, done > 0);
+        if (complete && finishing) finish_gradient(i, g);
+        end += strip.size;
+      }
+      if (!through_arena_) update(start, i, cache, scalars, learning_rate, 1);
     }
     team.barrier(thread);
   }
@@ -197,7 +221,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
     clip = network_.settings().norm_factor(square);
   }
   for (std::size_t i = first; i < last; ++i)
-    update(strips[i], gradient_.data() + strips[i].offset, scalars, learning_rate, clip);
+    update(i, i + 1, gradient_.data() + strips_[i].strip.offset, scalars, learning_rate, clip);
   team.barrier(thread);
   return Result::done;
 }

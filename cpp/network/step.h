@@ -65,7 +65,8 @@ class Step {
                     double learning_rate);
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   T scale);
-  void update(const Strip& strip, const T* g, const double* scalars, double learning_rate, double scale);
+  void finish_gradient(std::size_t strip, T* g);  // of strips_
+  void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate, double scale);
   double batch_weight(const std::int64_t* index, int rows) const;
 
   Network<T>& network_;
@@ -75,7 +76,15 @@ class Step {
   int capacity_;
   Workspace<T> work_;
   Buffer<T> gradient_;           // the arena, if it is used
-  std::vector<Buffer<T>> cache_;  // one strip for each thread
+  std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
+  // What the strips phase needs of each strip, looked up once.
+  struct Work {
+    Strip strip;
+    Layer<T>* layer;
+    const Parameter* parameter;
+    Panels<const T> x, delta;
+  };
+  std::vector<Work> strips_;
   std::vector<int> first_strip_;  // of each thread, and the end
   std::vector<double> penalties_, squares_;  // of each strip
   T* predictions_ = nullptr;

@@ -82,6 +82,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   auto result = Step<T>::Result::done;
   // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
   bool late[2] = {false, false};
+  auto until_look = look_every;
   while (done < batches && limits.epochs > 0 && result == Step<T>::Result::done && !late[0] && !late[1] && !interrupt_pending()) {
     begin_epoch();
     run_team(threads, [&](Team& team, int thread) {
@@ -107,9 +108,12 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
           weight_ += step_.weight_sum();
           penalty_ = step_.penalty();
           done = mine;
-          if (mine % look_every == 0) late[mine % 2] = Clock::now() >= deadline || interrupt_pending();
+          if (--until_look == 0) {
+            until_look = look_every;
+            late[mine & 1] = Clock::now() >= deadline || interrupt_pending();
+          }
         }
-        if (late[(mine + 1) % 2]) return;
+        if (late[(mine + 1) & 1]) return;
       }
     });
     if (network_.row >= data_.rows) {

@@ -22,6 +22,17 @@ def number(
     below: float | None = None,
 ) -> float:
     """Return value as a float after checking low <= value <= high, or above < value and value < below."""
+    if type(value) not in (float, int) and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
+        raise TypeError(message(operation, argument, f"is {value!r}", _numbers(low, high, above, below)))
+    result = float(value)
+    inside = low <= result <= high and (above is None or result > above) and (below is None or result < below)
+    if not (inside and math.isfinite(result)):
+        raise ValueError(message(operation, argument, f"is {value!r}", _numbers(low, high, above, below)))
+    return result
+
+
+def _numbers(low: float, high: float, above: float | None, below: float | None) -> str:
+    """Say which numbers are accepted."""
     bounds = []
     if above is not None:
         bounds.append(f"> {above:g}")
@@ -31,14 +42,7 @@ def number(
         bounds.append(f"< {below:g}")
     elif high < math.inf:
         bounds.append(f"<= {high:g}")
-    expected = " ".join(["a finite number", " and ".join(bounds)]).strip()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message(operation, argument, f"is {value!r}", expected))
-    result = float(value)
-    inside = low <= result <= high and (above is None or result > above) and (below is None or result < below)
-    if not (inside and math.isfinite(result)):
-        raise ValueError(message(operation, argument, f"is {value!r}", expected))
-    return result
+    return f"a finite number {' and '.join(bounds)}".rstrip()
 
 
 def integer(operation: str, argument: str, value: Any, *, low: int, high: int | None = None) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline.checks import number
 from fallline.errors import message
 from fallline.losses import Loss
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from fallline.typing import Array
+
 
 # What the core gathers row by row, in any strides; other numbers are converted to the model's dtype.
 READABLE = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int32", "int64", "bool")))
@@ -79,23 +81,18 @@ def as_targets(value: Any, operation: str, dtype: str, rows: int, outputs: int, 
         )
         expected = f"{classes}({rows}, {outputs}) to match the last layer{hint}"
         raise ValueError(message(operation, "y", f"has shape {y.shape}", expected))
-    low, high = loss.target_range or (-np.inf, np.inf)
-    least, most = y.min(), y.max()
-    if not (low <= least and most <= high and np.isfinite(least) and np.isfinite(most)):
+    low, high = loss.target_range or (-math.inf, math.inf)
+    least, most = float(y.min()), float(y.max())
+    if not (low <= least and most <= high and math.isfinite(least) and math.isfinite(most)):
         expected = "finite numbers" if loss.target_range is None else f"numbers from {low:g} to {high:g}"
-        raise ValueError(message(operation, "y", f"has values from {least} to {most}", expected))
+        raise ValueError(message(operation, "y", f"has values from {least:g} to {most:g}", expected))
     return y if y.dtype in READABLE else y.astype(dtype)
 
 
 def _as_classes(y: Array, operation: str, outputs: int) -> Array:
-    least, most = y.min(), y.max()
-    if (
-        least < 0
-        or most >= outputs
-        or not np.isfinite(most)
-        or (y.dtype.kind == "f" and (y != np.floor(y)).any())
-    ):
-        got = f"has classes from {least} to {most}"
+    least, most = float(y.min()), float(y.max())
+    if not (least >= 0 and most < outputs) or (y.dtype.kind == "f" and (y != np.floor(y)).any()):
+        got = f"has classes from {least:g} to {most:g}"
         expected = f"integers from 0 to {outputs - 1}, as the last layer has {outputs} outputs"
         raise ValueError(message(operation, "y", got, expected))
     return y.astype(np.int32)

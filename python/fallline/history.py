@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from fallline.typing import Float64Array
 
 
 class History:
@@ -32,7 +33,7 @@ class History:
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
 
-    def add_losses(self, epoch: int, losses: NDArray[np.float64]) -> None:
+    def add_losses(self, epoch: int, losses: Float64Array) -> None:
         """Append epochs, from the given one, that measured their loss only."""
         self.epoch.extend(range(epoch, epoch + len(losses)))
         self.history.setdefault("loss", []).extend(losses.tolist())

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline.activations import ACTIVATIONS
 from fallline.checks import number
@@ -20,8 +19,11 @@ from fallline.errors import message
 
 Shape = tuple[int, ...]
 
-if TYPE_CHECKING:  # np.random takes as long to import as all of fallline
-    Draw = Callable[[Shape, np.random.Generator], NDArray[Any]]
+if TYPE_CHECKING:
+    from fallline.typing import Array, Float64Array
+
+    # np.random, too, is not imported before it is needed
+    Draw = Callable[[Shape, np.random.Generator], Array]
 
 
 def generator(seed: int, parameter: int) -> np.random.Generator:
@@ -39,7 +41,7 @@ class Initializer(Declaration):
 
     name: ClassVar[str]
 
-    def __call__(self, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
+    def __call__(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
         """Return initial values of the shape."""
         raise NotImplementedError(
             f"{type(self).__name__}: __call__ is not defined; expected a subclass to define it"
@@ -62,7 +64,7 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = number("Constant", "value", value)
 
-    def __call__(self, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:  # noqa: ARG002
+    def __call__(self, shape: Shape, generator: np.random.Generator) -> Float64Array:  # noqa: ARG002
         """Return an array filled with value."""
         return np.full(shape, self.value)
 
@@ -103,7 +105,7 @@ class Uniform(Initializer):
         self.low = number("Uniform", "low", low)
         self.high = number("Uniform", "high", high, above=self.low)
 
-    def __call__(self, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
+    def __call__(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
         """Return draws of the distribution."""
         return generator.uniform(self.low, self.high, shape)
 
@@ -126,7 +128,7 @@ class Normal(Initializer):
         self.mean = number("Normal", "mean", mean)
         self.std = number("Normal", "std", std, low=0)
 
-    def __call__(self, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
+    def __call__(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
         """Return draws of the distribution."""
         return generator.normal(self.mean, self.std, shape)
 
@@ -138,7 +140,7 @@ class _Scaled(Initializer):
     with_units: ClassVar[bool] = False
     uniform: ClassVar[bool] = False
 
-    def __call__(self, shape: Shape, generator: np.random.Generator) -> NDArray[np.float64]:
+    def __call__(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
         """Return draws of the distribution."""
         inputs, units = shape[0], shape[-1]
         std = math.sqrt(self.gain / (inputs + units if self.with_units else inputs))
@@ -216,7 +218,7 @@ def made(value: Any, activation: str) -> Draw:
     return resolve(Initializer, value, "initializers.made", "value")
 
 
-def draw(initializer: Draw, shape: Shape, seed: int, parameter: int, operation: str) -> NDArray[Any]:
+def draw(initializer: Draw, shape: Shape, seed: int, parameter: int, operation: str) -> Array:
     """Return the initial value of one parameter, checked for its shape."""
     value = np.asarray(initializer(shape, generator(seed, parameter)))
     if value.shape != shape:

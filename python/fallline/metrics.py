@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline.checks import number
 from fallline.declaration import Declaration, LostFunction, known_names, resolve
 from fallline.errors import message
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from fallline.typing import Array, Float64Array
 
 
 def _mean(values: Array, sample_weight: Array | None) -> float:
@@ -95,7 +95,7 @@ class MeanAbsoluteError(Metric):
         return _mean(np.abs(_errors(y_true, y_pred)).mean(axis=1), sample_weight)
 
 
-def _errors(y_true: Array, y_pred: Array) -> NDArray[np.float64]:
+def _errors(y_true: Array, y_pred: Array) -> Float64Array:
     if y_true.ndim == 1 and y_pred.shape[1] > 1:
         y_true = np.eye(y_pred.shape[1])[y_true]
     return np.subtract(y_true.reshape(y_pred.shape), y_pred, dtype=np.float64)

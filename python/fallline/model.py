@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fallline import serialization, training
 from fallline.callbacks import Callback
@@ -12,7 +12,10 @@ from fallline.declaration import decode, encode
 from fallline.errors import message
 from fallline.history import History
 from fallline.layers.layer import as_weight
-from fallline.network import Array, Network
+from fallline.network import Network
+
+if TYPE_CHECKING:
+    from fallline.typing import Array
 
 FORMAT = 1
 

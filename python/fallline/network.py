@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from fallline import _core, initializers, metrics
 from fallline.checks import choice, integer
@@ -20,7 +19,8 @@ from fallline.losses import Loss
 from fallline.metrics import Metric
 from fallline.optimizers import Optimizer
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from fallline.typing import Array, ArrayLike
 
 
 class Network:

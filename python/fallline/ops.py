@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from fallline import _core
 
-FloatArray = NDArray[np.float32] | NDArray[np.float64]
+if TYPE_CHECKING:
+    from fallline.typing import ArrayLike, FloatArray
 
 
 def _floats(x: Any) -> Any:
     array = np.asarray(x)
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    return array.astype(np.float64) if array.dtype.kind in "iub" else array  # the core refuses the others
 
 
 def activate(name: str, x: ArrayLike, *, out: FloatArray | None = None) -> FloatArray:

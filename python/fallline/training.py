@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from fallline.checks import flag, integer, number
 from fallline.data import Data
 from fallline.errors import message, unknown
 from fallline.history import History
-from fallline.network import Array, Network
+from fallline.network import Network
 from fallline.optimizers import Optimizer
 from fallline.progress import Silent, check_verbose, progress
+
+if TYPE_CHECKING:
+    from fallline.typing import Array
 
 OPERATION = "Model.fit"
 

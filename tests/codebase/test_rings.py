@@ -13,7 +13,7 @@ CPP_RINGS = ["kernels", "runtime", "network", "bindings"]
 
 # From the innermost ring outwards; a module imports only from rings before its own.
 PYTHON_RINGS = [
-    {"_core", "errors", "extras"},
+    {"_core", "errors", "typing", "extras"},
     {"checks", "declaration"},
     {"runtime", "ops"},
     {"activations", "regularizers"},

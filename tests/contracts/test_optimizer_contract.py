@@ -246,7 +246,7 @@ def bad_steps():
         "half": ([p.astype(np.float16)], [g.astype(np.float16)], TypeError, "float16"),
         "read-only": ([locked], [g], ValueError, "read-only|writ"),
         "strided": ([wide[:, ::2]], [g], ValueError, "stride|contiguous"),
-        "list": ([[1.0, 2.0]], [[1.0, 2.0]], TypeError, "list"),
+        "list": ([p.tolist()], [g], TypeError, "list"),
         "second bad": ([p, np.ones(2)], [g, np.ones(3)], ValueError, r"\(3,\).*\(2,\)"),
         "strided gradient": ([p], [np.ones((3, 4))[:, ::2]], ValueError, "stride|contiguous"),
     }

@@ -23,15 +23,15 @@ class Activation final : public Layer<T> {
           activation_(softmax_ ? 0 : activation_index(spec.text("activation"))) {}
 
     void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override {
-        if (softmax_) return kernels<T>().softmax(x, y, this->inputs(), pass.begin, pass.end);
-        kernels<T>().activations[activation_].value(x, y, this->inputs(), pass.begin, pass.end);
+        if (softmax_) return this->kernels().softmax(x, y, this->inputs(), pass.begin, pass.end);
+        this->kernels().activations[activation_].value(x, y, this->inputs(), pass.begin, pass.end);
     }
 
   protected:
     void backward_rows(const Pass& pass, Panels<const T> y, Panels<const T> delta, Panels<T> dx) const override {
-        kernels<T>().activations[0].value(delta, dx, this->inputs(), pass.begin, pass.end);
-        if (softmax_) return kernels<T>().softmax_gradient(y, dx, this->inputs(), pass.begin, pass.end);
-        kernels<T>().activations[activation_].gradient(y, dx, this->inputs(), pass.begin, pass.end);
+        this->kernels().activations[0].value(delta, dx, this->inputs(), pass.begin, pass.end);
+        if (softmax_) return this->kernels().softmax_gradient(y, dx, this->inputs(), pass.begin, pass.end);
+        this->kernels().activations[activation_].gradient(y, dx, this->inputs(), pass.begin, pass.end);
     }
 
   private:

@@ -35,13 +35,13 @@ class Dense final : public Layer<T> {
     }
 
     void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override {
-        kernels<T>().activations[activation_].forward({x, this->inputs(), kernel_, bias_, y, this->outputs(), {}},
+        this->kernels().activations[activation_].forward({x, this->inputs(), kernel_, bias_, y, this->outputs(), {}},
                                                       pass.begin, pass.end);
     }
 
     void backward(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx,
                   ActivationGate<T> below) const override {
-        kernels<T>().activations[below.activation].backward(
+        this->kernels().activations[below.activation].backward(
             {delta, this->outputs(), transposed_.data(), nullptr, dx, this->inputs(), below.y}, pass.begin, pass.end);
     }
 
@@ -49,22 +49,22 @@ class Dense final : public Layer<T> {
                   bool accumulate) const override {
         const T* panel = delta.data + strip.column / width() * delta.stride;
         const int columns = std::min(width(), this->outputs() - strip.column);
-        if (strip.role == bias_role) return kernels<T>().column_sums(panel, columns, rows, g, accumulate);
-        kernels<T>().weight_gradient({x, strip.begin, strip.end, panel, columns, rows, g, accumulate});
+        if (strip.role == bias_role) return this->kernels().column_sums(panel, columns, rows, g, accumulate);
+        this->kernels().weight_gradient({x, strip.begin, strip.end, panel, columns, rows, g, accumulate});
     }
 
     // Backward multiplies by the transposed kernel, kept packed as well; the lowest layer has none.
     void refresh(const Strip& strip) override {
         if (transposed_.size() == 0 || strip.role == bias_role) return;
         const T* panel = kernel_ + static_cast<std::ptrdiff_t>(strip.column) * this->inputs();
-        kernels<T>().transpose(panel + static_cast<std::ptrdiff_t>(strip.begin) * width(), strip.begin, strip.end,
+        this->kernels().transpose(panel + static_cast<std::ptrdiff_t>(strip.begin) * width(), strip.begin, strip.end,
                                std::min(width(), this->outputs() - strip.column),
                                transposed_.data() + static_cast<std::ptrdiff_t>(strip.column) * width(), transposed_stride_);
     }
 
   private:
     static constexpr int bias_role = 1;
-    static int width() { return kernels<T>().panel_width; }
+    int width() const { return this->kernels().panel_width; }
 
     Spec spec_;
     int activation_;

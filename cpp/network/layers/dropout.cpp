@@ -22,7 +22,7 @@ class Dropout final : public Layer<T> {
   private:
     void apply(const Pass& pass, Panels<const T> x, Panels<T> y) const {
         const RandomKey key{pass.seed, static_cast<std::uint32_t>(this->index() + 1), pass.step};
-        kernels<T>().dropout(x, y, this->inputs(), rate_, key, pass.first_row, pass.begin, pass.end);
+        this->kernels().dropout(x, y, this->inputs(), rate_, key, pass.first_row, pass.begin, pass.end);
     }
 
     double rate_;

@@ -50,7 +50,7 @@ class Layer {
                           ActivationGate<T> below) const {
         backward_rows(pass, y, delta, dx);
         if (below.activation != 0)
-            kernels<T>().activations[below.activation].gradient(below.y, dx, inputs_, pass.begin, pass.end);
+            kernels_.activations[below.activation].gradient(below.y, dx, inputs_, pass.begin, pass.end);
     }
 
     // The elementwise activation that forward applies at its end; 0 is linear.
@@ -71,8 +71,10 @@ class Layer {
 
   protected:
     virtual void backward_rows(const Pass&, Panels<const T> /*y*/, Panels<const T> /*delta*/, Panels<T> /*dx*/) const {}
+    const KernelTable<T>& kernels() const { return kernels_; }
 
   private:
+    const KernelTable<T>& kernels_ = fallline::kernels<T>();
     int index_, inputs_, outputs_;
 };
 

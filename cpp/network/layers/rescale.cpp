@@ -14,12 +14,12 @@ class Rescale final : public Layer<T> {
         : Layer<T>(index, inputs, inputs), scale_(padded(spec, "scale", inputs)), offset_(padded(spec, "offset", inputs)) {}
 
     void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override {
-        kernels<T>().affine(x, scale_.data(), offset_.data(), y, this->inputs(), pass.begin, pass.end);
+        this->kernels().affine(x, scale_.data(), offset_.data(), y, this->inputs(), pass.begin, pass.end);
     }
 
   protected:
     void backward_rows(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx) const override {
-        kernels<T>().affine(delta, scale_.data(), zeros_.data(), dx, this->inputs(), pass.begin, pass.end);
+        this->kernels().affine(delta, scale_.data(), zeros_.data(), dx, this->inputs(), pass.begin, pass.end);
     }
 
   private:

@@ -85,10 +85,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, judge on rows the training has not seen, and write the model and its learning curves."""
+    seed = integer("train", "--seed", options.seed, low=0)
     data = _read(options.data, options.target)
     output = checked_output("train", options.output or Path(f"{data.name}.safetensors"), ".safetensors")
     task = Task.told_by(data.train.answers, options.task or data.kind)
-    kept, held_out = _hold_out(data, options.validation_split, options.seed)
+    kept, held_out = _hold_out(data, options.validation_split, seed)
     judge, judged_on = ("validation", held_out) if data.test is None else ("test", data.test)
     truth = judged_on.answers
     model = _model(kept, task, options)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Any
 
 from fallline import activations, initializers, regularizers
 from fallline.checks import flag, integer
 from fallline.layers.layer import Layer
 from fallline.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from fallline.typing import Array, ArrayLike
 
 
 class Dense(Layer):
@@ -85,7 +86,7 @@ class Dense(Layer):
         return initializers.made(rule, activation)
 
     @property
-    def kernel(self) -> NDArray[Any]:
+    def kernel(self) -> Array:
         """The weights (inputs, units): a copy; assign to change them."""
         return self.get_parameter("kernel")
 
@@ -94,7 +95,7 @@ class Dense(Layer):
         self.set_parameter("kernel", value)
 
     @property
-    def bias(self) -> NDArray[Any]:
+    def bias(self) -> Array:
         """The bias (units,): a copy; assign to change it."""
         return self.get_parameter("bias")
 

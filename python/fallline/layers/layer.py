@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from fallline import _core
 from fallline.declaration import Declaration
 from fallline.errors import message
+
+if TYPE_CHECKING:
+    from fallline.typing import Array, ArrayLike
 
 
 class Layer(Declaration):
@@ -46,7 +48,7 @@ class Layer(Declaration):
         """Join the layer to its model's network; parameters maps names to places in get_weights()."""
         self._network, self._parameters = network, parameters
 
-    def get_parameter(self, name: str) -> NDArray[Any]:
+    def get_parameter(self, name: str) -> Array:
         """Return a copy of one weight array, by name.
 
         Raises:
@@ -82,9 +84,7 @@ class Layer(Declaration):
         return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_parameters")}
 
 
-def as_weight(
-    value: ArrayLike, shape: tuple[int, ...], dtype: str, operation: str, argument: str
-) -> NDArray[Any]:
+def as_weight(value: ArrayLike, shape: tuple[int, ...], dtype: str, operation: str, argument: str) -> Array:
     """Return value as a contiguous array of the model's dtype, checked for its shape."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline.checks import number
 from fallline.errors import message
 from fallline.layers.layer import Layer
+
+if TYPE_CHECKING:
+    from fallline.typing import Array
 
 
 class Rescale(Layer):
@@ -35,8 +37,8 @@ class Rescale(Layer):
 
     def __init__(
         self,
-        scale: float | Sequence[float] | NDArray[Any],
-        offset: float | Sequence[float] | NDArray[Any] = 0.0,
+        scale: float | Sequence[float] | Array,
+        offset: float | Sequence[float] | Array = 0.0,
     ) -> None:
         self.scale = _numbers("scale", scale)
         self.offset = _numbers("offset", offset)

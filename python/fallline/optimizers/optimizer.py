@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline import _core
 from fallline.checks import integer, number
 from fallline.declaration import Declaration
 from fallline.errors import message
 
+if TYPE_CHECKING:
+    from fallline.typing import Array, Float64Array
+
 Schedule = Callable[[int], float]
-Array = NDArray[Any]
+
+
+_rules = functools.cache(_core.optimizers)
 
 
 class Optimizer(Declaration):
@@ -83,14 +88,20 @@ class Optimizer(Declaration):
             number(type(self).__name__, "learning_rate(step)", rate(step), low=0) if callable(rate) else rate
         )
 
-    def rates(self, step: int, count: int) -> NDArray[np.float64]:
+    def rates(self, step: int, count: int) -> Float64Array:
         """Return the learning rates of the steps step, step + 1, ..., or a single one if it never changes."""
-        steps = range(step, step + count) if callable(self._learning_rate) else (step,)
-        return np.array([self.rate(t) for t in steps])
+        rate = self._learning_rate
+        if not callable(rate):
+            return np.array([rate])
+        answers = [rate(t) for t in range(step, step + count)]
+        rates = np.array(answers)
+        if rates.dtype.kind in "fiu" and rates.ndim == 1 and rates.min() >= 0 and rates.max() < np.inf:
+            return rates.astype(np.float64, copy=False)
+        return np.array([self._checked(answer) for answer in answers])
 
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know: the rule and its numbers."""
-        hyper_parameters = _core.optimizers()[self.rule][0]
+        hyper_parameters, _ = _rules()[self.rule]
         return {
             "name": self.rule,
             "weight_decay": self.weight_decay,
@@ -100,7 +111,7 @@ class Optimizer(Declaration):
         }
 
     def _slot_names(self) -> list[str]:
-        return _core.optimizers()[self.rule][1]
+        return _rules()[self.rule][1]
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Update a list of arrays in place, all in one fused pass; the state follows their order.
@@ -143,9 +154,9 @@ class Optimizer(Declaration):
             expected = f"{len(before)}, as in the steps before"
             raise ValueError(message(operation, "params", f"has {len(params)} arrays", expected))
         for i, (param, slot) in enumerate(zip(params, before, strict=True)):
-            if np.shape(param) != slot.shape:
+            if getattr(param, "shape", slot.shape) != slot.shape:  # the core refuses what is no array
                 expected = f"{slot.shape}, as in the steps before"
-                raise ValueError(message(operation, f"params[{i}]", f"has shape {np.shape(param)}", expected))
+                raise ValueError(message(operation, f"params[{i}]", f"has shape {param.shape}", expected))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what step() has gathered: {"step": updates made, "slots": {name: arrays}}; copies.
