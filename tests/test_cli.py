@@ -43,6 +43,11 @@ def written(path, header, rows):
     return path
 
 
+def answers(path):
+    """The rows of a CSV as dicts."""
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 @pytest.fixture
 def flowers(tmp_path, rng):
     """A table with a text column to learn from two measured ones, far from mean 0 and deviation 1."""
@@ -88,10 +93,10 @@ def test_a_table_of_classes(fallline, tmp_path, flowers):
     assert [layer.units for layer in model.layers if isinstance(layer, fl.Dense)] == [16, 8, 3]
 
     # prediction takes raw rows, with or without the answers, columns in any order
-    _, *rows = list(csv.reader(flowers.open()))
+    _, *rows = list(csv.reader(flowers.read_text().splitlines()))
     swapped = written(tmp_path / "new.csv", ["weight", "height"], [[w, h] for h, w, _ in rows])
     assert fallline("predict", "f.safetensors", swapped, "--output", "p.csv")[0] == 0
-    predicted = list(csv.DictReader((tmp_path / "p.csv").open()))
+    predicted = answers(tmp_path / "p.csv")
     assert np.mean([p["prediction"] == row[2] for p, row in zip(predicted, rows, strict=True)]) > 0.95
     assert all(0 < float(p["probability"]) <= 1 for p in predicted)
     status, out, _ = fallline("predict", "f.safetensors", flowers)
@@ -109,9 +114,9 @@ def test_a_table_of_values(fallline, tmp_path, rng):
     assert status == 0, err
     assert float(re.search(r"R² (-?[\d.]+)", out)[1]) > 0.95
     assert fallline("predict", "prices.safetensors", path)[0] == 0
-    predicted = [float(row["prediction"]) for row in csv.DictReader((tmp_path / "predictions.csv").open())]
+    predicted = [float(row["prediction"]) for row in answers(tmp_path / "predictions.csv")]
     assert np.corrcoef(predicted, y)[0, 1] > 0.97
-    assert np.mean(predicted) == pytest.approx(y.mean(), rel=0.02)
+    assert np.mean(predicted) == pytest.approx(y.mean(), abs=0.1 * y.std())
 
 
 def test_the_same_seed_gives_the_same_model(fallline, tmp_path, flowers):
@@ -185,7 +190,7 @@ BAD = [
     (["train", "--target", "y"], "--target"),
     (["train", "--data", "good.csv", "--target", "y", "--optimizer", "adm"], "adam"),
     (["train", "--data", "good.csv", "--target", "y", "--activation", "rleu"], "relu"),
-    (["train", "--data", "good.csv", "--target", "y", "--layers", "0"], "--layers"),
+    (["train", "--data", "good.csv", "--target", "y", "--layers", "0"], "units"),
     (["train", "--data", "good.csv", "--target", "y", "--layers", "a,b"], "--layers"),
     (["train", "--data", "good.csv", "--target", "y", "--epochs", "many"], "--epochs"),
     (["train", "--data", "good.csv", "--target", "y", "--epochs", "-1"], "epochs"),
@@ -217,9 +222,8 @@ def test_bad_usage_is_one_line_and_writes_nothing(words, named, fallline, tmp_pa
     (tmp_path / "notes.txt").write_text("x,y\n1,2\n")
     (tmp_path / "folder").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    status, out, err = fallline(*words)
+    status, _, err = fallline(*words)
     assert status == 2
-    assert out == ""
     assert len(err.splitlines()) == 1
     assert named in err
     assert sorted(tmp_path.rglob("*")) == before

@@ -41,8 +41,12 @@ def layouts(array):
 @pytest.mark.parametrize("name", NAMES)
 def test_activations(name, n, dtype, rng):
     x = rng.normal(scale=3, size=(3, n)).astype(dtype)
+    if n == 0 and name == "softmax":
+        with refuses(ValueError, r"\(3, 0\)"):
+            fl.ops.activate(name, x)
+        return
     kept = x.copy()
-    expected = activations.VALUE[name](x.astype(np.float64)) if n else x.astype(np.float64)
+    expected = activations.VALUE[name](x.astype(np.float64))
     first = fl.ops.activate(name, x)
     assert first.dtype == dtype
     np.testing.assert_allclose(first, expected, **tolerance(dtype))
@@ -199,7 +203,7 @@ BAD = [
     (lambda: fl.ops.dense_forward(X, K, np.ones(3)), ValueError, r"\(3,\)"),
     (lambda: fl.ops.dense_forward(X, K, B, "rleu"), ValueError, "rleu"),
     (lambda: fl.ops.dense_backward(X, X, X, K), ValueError, r"\(4, 3\)"),
-    (lambda: fl.ops.dense_backward(np.ones((4, 2)), X[:3], np.ones((4, 2)), K), ValueError, r"\(3, 3\)"),
+    (lambda: fl.ops.dense_backward(np.ones((4, 2)), X[:3], np.ones((4, 2)), K), ValueError, r"\(3, [23]\)"),
     (lambda: fl.ops.activate("softplusplus", X), ValueError, "softplusplus"),
     (lambda: fl.ops.activate("relu", X, out=np.empty((3, 4))), ValueError, r"out .*\(3, 4\)"),
     (lambda: fl.ops.activate("relu", X.astype(complex)), TypeError, "complex"),

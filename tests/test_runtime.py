@@ -107,7 +107,7 @@ def test_every_target_trains(target, run_script):
             """
             try:
                 import fallline
-            except ValueError as error:
+            except ImportError as error:
                 print("FALLLINE_TARGET" in str(error))
             """,
             env={"FALLLINE_TARGET": target},
@@ -151,7 +151,7 @@ def test_an_unknown_target_lists_the_known_ones(run_script):
         """
         try:
             import fallline
-        except ValueError as error:
+        except ImportError as error:
             print(error)
         """,
         env={"FALLLINE_TARGET": "avx3"},

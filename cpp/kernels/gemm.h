@@ -124,10 +124,50 @@ FALLLINE_INLINE void spread(int rows, F f) {
   }
 }
 
+// One row by P panels at a time: P times the sums under way that a tile of one row would have, which hides the latency
+// of fma. Strides of b, c and gate are from panel to panel.
+template <class T, int P, class Finish>
+void row_of_panels(const T* a, std::ptrdiff_t a_stride, int depth, const T* b, const T* start, T* c, std::ptrdiff_t c_stride,
+                   const T* gate, std::ptrdiff_t gate_stride) {
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  const std::ptrdiff_t b_stride = static_cast<std::ptrdiff_t>(depth) * W;
+  Vec<T> acc[2 * P];
+#pragma GCC unroll 8
+  for (int i = 0; i < 2 * P; ++i) acc[i] = start ? load(start + i * V) : Vec<T>{};
+  for (int k = 0; k < depth; ++k, b += W) {
+    const Vec<T> x = broadcast(a[k / W * a_stride + k % W]);
+#pragma GCC unroll 8
+    for (int i = 0; i < 2 * P; ++i) acc[i] = fma(x, load(b + i / 2 * b_stride + i % 2 * V), acc[i]);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 2 * P; ++i)
+    store(c + i / 2 * c_stride + i % 2 * V, Finish::template apply<T>(acc[i], gate + i / 2 * gate_stride + i % 2 * V));
+}
+
+template <class T, class Finish>
+void one_row_product(const RowsProduct<T>& p, int row) {
+  constexpr int W = panel_width<T>;
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * W;
+  for (int n = 0; n < p.n;) {
+    T* c = p.c.data + n / W * p.c.stride + at;
+    const bool gated = p.gate.data != nullptr;
+    const T* gate = gated ? p.gate.data + n / W * p.gate.stride + at : c;
+    const auto run = [&](auto row_of, int panels) {
+      row_of(p.a.data + at, p.a.stride, p.depth, p.b + static_cast<std::ptrdiff_t>(n) * p.depth, p.start ? p.start + n : nullptr,
+             c, p.c.stride, gate, gated ? p.gate.stride : p.c.stride);
+      n += panels * W;
+    };
+    if (p.n - n > 3 * W) run(row_of_panels<T, 4, Finish>, 4);
+    else if (p.n - n > W) run(row_of_panels<T, 2, Finish>, 2);
+    else run(row_of_panels<T, 1, Finish>, 1);
+  }
+}
+
 // The product on rows [begin, end), Finish applied to each element when its sum is complete.
 template <class T, class Finish>
 void rows_product(const RowsProduct<T>& p, int begin, int end) {
   constexpr int W = panel_width<T>;
+  if (end - begin == 1) return one_row_product<T, Finish>(p, begin);
   for (int top = begin; top < end; top += row_block) {
     const int rows = std::min(row_block, end - top);
     // Blocks of equal depth, in whole panels of A.

@@ -21,6 +21,8 @@ namespace {
 template <class T>
 struct VecOf {
   typedef T type __attribute__((vector_size(FALLLINE_VECTOR_BYTES)));
+  // The same at any address. Accumulators stored by memcpy would be kept in memory by GCC 12.
+  typedef T unaligned __attribute__((vector_size(FALLLINE_VECTOR_BYTES), aligned(alignof(T)), may_alias));
 };
 template <class T>
 using Vec = typename VecOf<T>::type;
@@ -49,14 +51,12 @@ FALLLINE_INLINE Vec<T> broadcast(T x) {
 
 template <class T>
 FALLLINE_INLINE Vec<T> load(const T* p) {
-  Vec<T> v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
+  return *reinterpret_cast<const typename VecOf<T>::unaligned*>(p);
 }
 
 template <class T>
 FALLLINE_INLINE void store(T* p, Vec<T> v) {
-  std::memcpy(p, &v, sizeof v);
+  *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
 }
 
 // The first n lanes; the others are `rest` and are not read.

@@ -7,7 +7,6 @@
 #include "network/workspace.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
-#include "runtime/threads.h"
 
 namespace fallline {
 namespace {
@@ -31,9 +30,7 @@ void product(Source a, Source b, const T* bias, int m, int k, int n, int activat
   Buffer<T> packed(static_cast<std::ptrdiff_t>(padded) * k), start(padded);
   if (bias) std::copy_n(bias, n, start.data());
   PanelBuffer<T> x(k, m), y(n, m);
-  const auto limit = static_cast<double>(std::max(1, get_num_threads() / (1 + active_teams())));
-  const double useful = std::clamp(2.0 * m * k * n / flops_worth_a_thread, 1.0, limit);
-  run_team(static_cast<int>(useful), [&](Team& team, int thread) {
+  run_team(threads_for(2.0 * m * k * n / flops_worth_a_thread), [&](Team& team, int thread) {
     const auto cut = [&](int rows, int i) { return static_cast<int>(static_cast<std::int64_t>(rows) * i / team.size()); };
     // Packed weights are panels whose rows are k.
     table.gather(b, nullptr, n, {packed.data(), static_cast<std::ptrdiff_t>(k) * width}, cut(k, thread), cut(k, thread + 1));

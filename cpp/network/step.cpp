@@ -45,9 +45,9 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
 }
 
 template <class T>
-int Step<T>::team_size(int limit) const {
+int Step<T>::team_size() const {
   const double flops = network_.flops_per_row() * capacity_;
-  return std::clamp(static_cast<int>(flops / flops_worth_a_thread), 1, std::min(limit, capacity_));
+  return threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(capacity_)));
 }
 
 template <class T>

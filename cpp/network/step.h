@@ -52,7 +52,7 @@ class Step {
   Buffer<T>& gradient_arena() { return gradient_; }
 
   // Threads worth having for a batch of this size.
-  int team_size(int limit) const;
+  int team_size() const;
   // Divides the strips among `threads`: once a region, before the first batch.
   void plan(int threads);
   // (n, outputs), receives what the last layer put out for each row; or nullptr.

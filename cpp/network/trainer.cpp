@@ -7,7 +7,6 @@
 
 #include "network/shuffle.h"
 #include "runtime/interrupt.h"
-#include "runtime/threads.h"
 
 namespace fallline {
 namespace {
@@ -23,9 +22,6 @@ Source from_row(Source source, std::int64_t row) {
   source.data = static_cast<const char*>(source.data) + row * source.row_stride;
   return source;
 }
-
-// Teams running at the same time share the cores.
-int thread_limit_now() { return std::max(1, get_num_threads() / (1 + active_teams())); }
 
 [[noreturn]] void report_not_finite(const char* operation, int layer, const std::string& where) {
   throw NonFiniteLoss(std::string(operation) + ": the loss is not finite in " + where + ", first in " +
@@ -76,7 +72,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   const double flops = network_.flops_per_row() * batch_size_;
   const auto look_every = std::max<std::int64_t>(1, static_cast<std::int64_t>(flops_between_looks / (flops + 1)));
   std::int64_t batches = std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
-  const int threads = step_.team_size(thread_limit_now());
+  const int threads = step_.team_size();
 
   std::int64_t done = 0;
   auto result = Step<T>::Result::done;
@@ -144,7 +140,7 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
     compilation_ = network_.compilations();
   }
   auto result = Step<T>::Result::done;
-  run_team(step_->team_size(thread_limit_now()), [&](Team& team, int thread) {
+  run_team(step_->team_size(), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
     team.barrier(thread);
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
@@ -163,9 +159,7 @@ void each_block(Network<T>& network, const Source& x, std::int64_t n, const char
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
-  const auto useful = static_cast<std::int64_t>(flops / flops_worth_a_reader);
-  const auto threads = std::clamp<std::int64_t>(useful, 1, std::min<std::int64_t>(thread_limit_now(), blocks));
-  run_team(static_cast<int>(threads), [&](Team& team, int thread) {
+  run_team(threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks))), [&](Team& team, int thread) {
     auto work = network.idle_workspaces().take(network, block);
     for (std::int64_t i = thread; i < blocks; i += team.size()) {
       const std::int64_t first = i * block;
@@ -218,7 +212,7 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
   Step<T> step(network, data, rows, GradientRoute::arena);
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
   std::iota(order.begin(), order.end(), 0);
-  run_team(step.team_size(thread_limit_now()), [&](Team& team, int thread) {
+  run_team(step.team_size(), [&](Team& team, int thread) {
     if (thread == 0) step.plan(team.size());
     team.barrier(thread);
     step.gradients(team, thread, order.data(), rows, network.step);

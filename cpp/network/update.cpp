@@ -4,7 +4,6 @@
 
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
-#include "runtime/threads.h"
 
 namespace fallline {
 namespace {
@@ -31,8 +30,7 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
   double scalars[max_scalars] = {};
   rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
   std::vector<double> squares(settings.clip_norm > 0 ? chunks.size() : 0);
-  const auto limit = static_cast<std::ptrdiff_t>(std::max(1, get_num_threads() / (1 + active_teams())));
-  run_team(static_cast<int>(std::clamp<std::ptrdiff_t>(total / chunk, 1, limit)), [&](Team& team, int thread) {
+  run_team(threads_for(static_cast<double>(total) / chunk), [&](Team& team, int thread) {
     const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()), self = static_cast<std::size_t>(thread);
     const std::size_t first = n * self / size, last = n * (self + 1) / size;
     double scale = 1;

@@ -1,5 +1,7 @@
 #include "runtime/team.h"
 
+#include <algorithm>
+
 #include <omp.h>
 #include <pthread.h>
 
@@ -166,5 +168,11 @@ void run_team(int threads, TeamBody body) {
 int active_teams() { return teams.load(std::memory_order_relaxed); }
 
 bool forked_child() { return forks.load(std::memory_order_relaxed) > 0; }
+
+int threads_for(double useful) {
+  if (useful < 2) return 1;
+  const int limit = std::max(1, get_num_threads() / (1 + active_teams()));
+  return useful < limit ? static_cast<int>(useful) : limit;
+}
 
 }  // namespace fallline

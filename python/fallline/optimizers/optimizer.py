@@ -84,9 +84,10 @@ class Optimizer(Declaration):
             0.25
         """
         rate = self._learning_rate
-        return (
-            number(type(self).__name__, "learning_rate(step)", rate(step), low=0) if callable(rate) else rate
-        )
+        return self._checked(rate(step)) if callable(rate) else rate
+
+    def _checked(self, answer: Any) -> float:
+        return number(type(self).__name__, "learning_rate(step)", answer, low=0)
 
     def rates(self, step: int, count: int) -> Float64Array:
         """Return the learning rates of the steps step, step + 1, ..., or a single one if it never changes."""
