@@ -37,7 +37,8 @@ template <class T>
 T* writable(const py::array& a, const std::string& operation, const std::string& name) {
   if (!py::isinstance<py::array_t<T>>(a))
     bad_type(operation, name, "dtype " + dtype_text(a), "dtype " + dtype_text(py::array_t<T>(0)));
-  if (!(a.flags() & py::array::c_style)) bad_value(operation, name, "strides that are not row-major", "a C-contiguous array");
+  if (!(a.flags() & py::array::c_style))
+    bad_value(operation, name, "strides that are not row-major", "a C-contiguous array");
   if (!a.writeable()) bad_value(operation, name, "read-only memory", "a writable array");
   return static_cast<T*>(const_cast<void*>(a.data()));
 }
@@ -46,7 +47,8 @@ template <class T>
 const T* readable(const py::array& a, const std::string& operation, const std::string& name) {
   if (!py::isinstance<py::array_t<T>>(a))
     bad_type(operation, name, "dtype " + dtype_text(a), "dtype " + dtype_text(py::array_t<T>(0)));
-  if (!(a.flags() & py::array::c_style)) bad_value(operation, name, "strides that are not row-major", "a C-contiguous array");
+  if (!(a.flags() & py::array::c_style))
+    bad_value(operation, name, "strides that are not row-major", "a C-contiguous array");
   return static_cast<const T*>(a.data());
 }
 
@@ -54,12 +56,13 @@ void expect_shape(const py::array& a, const std::vector<py::ssize_t>& shape, con
                   const std::string& name);
 
 // Integer classes 0 .. classes-1.
-std::vector<std::int32_t> as_labels(const py::array& a, std::int64_t rows, int classes, const std::string& operation);
+std::vector<std::int32_t> as_labels(const py::array& a, std::int64_t rows, int classes, const std::string& operation,
+                                    const std::string& name);
 
 // Rows, targets and weights for a loss, checked; the arrays they lie in are appended to `owners`.
 template <class T>
-Data<T> as_data(const py::object& x, const py::object& y, const py::object& weight, int inputs, int outputs, bool takes_labels,
-                const std::string& operation, std::vector<py::array>& owners);
+Data<T> as_data(const py::object& x, const py::object& y, const py::object& weight, int inputs, int outputs,
+                bool takes_labels, const std::string& operation, std::vector<py::array>& owners);
 
 Spec as_spec(const py::dict& values);
 

@@ -25,7 +25,8 @@ class PyTrainer;
 
 class PyNetwork {
  public:
-  PyNetwork(int inputs, const std::vector<py::dict>& layers, const std::string& dtype, std::uint64_t seed) : dtype_(dtype) {
+  PyNetwork(int inputs, const std::vector<py::dict>& layers, const std::string& dtype, std::uint64_t seed)
+      : dtype_(dtype) {
     std::vector<Spec> specs;
     for (const py::dict& layer : layers) specs.push_back(as_spec(layer));
     if (inputs < 1) throw py::value_error("Network: inputs is " + std::to_string(inputs) + "; expected at least 1");
@@ -58,8 +59,10 @@ class PyNetwork {
       const Parameter& p = parameter(e.network, slot, index);
       py::array_t<T> a(shape(p));
       const Claim claim(e.network.users, Claim::reading, "Model.get_weights");
-      if (slot < 0) e.network.get_parameter(index, a.mutable_data());
-      else e.network.get_slot(slot, index, a.mutable_data());
+      if (slot < 0)
+        e.network.get_parameter(index, a.mutable_data());
+      else
+        e.network.get_slot(slot, index, a.mutable_data());
       return a;
     });
   }
@@ -71,15 +74,18 @@ class PyNetwork {
       expect_shape(a, shape(p), "Model.set_weights", p.name);
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(a);
       const Claim claim(e.network.users, Claim::writing, "Model.set_weights");
-      if (slot < 0) e.network.set_parameter(index, contiguous.data());
-      else e.network.set_slot(slot, index, contiguous.data());
+      if (slot < 0)
+        e.network.set_parameter(index, contiguous.data());
+      else
+        e.network.set_slot(slot, index, contiguous.data());
     });
   }
 
   void compile(const py::dict& loss, const py::dict& optimizer) const {
     const Spec l = as_spec(loss), o = as_spec(optimizer);
     visit([&](auto& e) {
-      const Claim fit(e.network.fits, Claim::writing, "Model.compile"), claim(e.network.users, Claim::writing, "Model.compile");
+      const Claim fit(e.network.fits, Claim::writing, "Model.compile"),
+          claim(e.network.users, Claim::writing, "Model.compile");
       e.network.compile(l, o);
     });
   }
@@ -96,7 +102,8 @@ class PyNetwork {
     });
   }
 
-  double evaluate(const py::object& x, const py::object& y, const py::object& weight, int, const py::object& predictions) const {
+  double evaluate(const py::object& x, const py::object& y, const py::object& weight, int,
+                  const py::object& predictions) const {
     return visit([&]<class T>(Engine<T>& e) {
       std::vector<py::array> owners;
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.evaluate", owners);
@@ -121,7 +128,8 @@ class PyNetwork {
     });
   }
 
-  double train_on_batch(const py::object& x, const py::object& y, const py::object& weight, double learning_rate) const {
+  double train_on_batch(const py::object& x, const py::object& y, const py::object& weight,
+                        double learning_rate) const {
     return visit([&]<class T>(Engine<T>& e) {
       std::vector<py::array> owners;
       Data<T> data = checked<T>(e.network, x, y, weight, "Model.train_on_batch", owners);
@@ -133,13 +141,15 @@ class PyNetwork {
   static Data<T> checked(const Network<T>& network, const py::object& x, const py::object& y, const py::object& weight,
                          const char* operation, std::vector<py::array>& owners) {
     if (!network.compiled())
-      throw std::runtime_error(std::string(operation) + ": the model has no loss; expected compile() to be called first");
-    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.loss_kernel().takes_labels, operation, owners);
+      throw std::runtime_error(std::string(operation) +
+                               ": the model has no loss; expected compile() to be called first");
+    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.loss_kernel().takes_labels, operation,
+                      owners);
   }
 
   template <class T>
-  static T* predictions_of(const Network<T>& network, const py::object& predictions, std::int64_t rows, const char* operation,
-                           std::vector<py::array>& owners) {
+  static T* predictions_of(const Network<T>& network, const py::object& predictions, std::int64_t rows,
+                           const char* operation, std::vector<py::array>& owners) {
     if (predictions.is_none()) return nullptr;
     owners.push_back(as_array(predictions, operation, "predictions"));
     expect_shape(owners.back(), {static_cast<py::ssize_t>(rows), network.outputs()}, operation, "predictions");
@@ -156,7 +166,8 @@ class PyNetwork {
     const auto slots = static_cast<int>(network.slot_names().size()), n = static_cast<int>(network.parameters().size());
     if (index < 0 || index >= n || slot >= slots)
       throw py::index_error("Network: parameter " + std::to_string(index) + ", slot " + std::to_string(slot) +
-                            "; expected one of " + std::to_string(n) + " parameters and " + std::to_string(slots) + " slots");
+                            "; expected one of " + std::to_string(n) + " parameters and " + std::to_string(slots) +
+                            " slots");
     return network.parameters()[static_cast<std::size_t>(index)];
   }
 
@@ -166,9 +177,10 @@ class PyNetwork {
 
 class PyTrainer {
  public:
-  PyTrainer(const PyNetwork& network, const py::object& x, const py::object& y, const py::object& weight, std::int64_t batch_size,
-            bool shuffle, const py::object& predictions, bool through_arena) {
-    if (batch_size < 1) throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
+  PyTrainer(const PyNetwork& network, const py::object& x, const py::object& y, const py::object& weight,
+            std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
+    if (batch_size < 1)
+      throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
     const auto route = through_arena ? GradientRoute::arena : GradientRoute::automatic;
     network.visit([&]<class T>(Engine<T>& e) {
       Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", owners_);
@@ -196,7 +208,8 @@ class PyTrainer {
     return visit([](auto& trainer) { return trainer.running_loss(); });
   }
 
-  py::tuple run(const std::vector<double>& rates, std::int64_t max_epochs, std::int64_t max_batches, double max_seconds) {
+  py::tuple run(const std::vector<double>& rates, std::int64_t max_epochs, std::int64_t max_batches,
+                double max_seconds) {
     if (rates.empty()) throw py::value_error("Trainer.run: learning_rates has length 0; expected at least one");
     std::vector<double> losses;
     const std::int64_t batches = visit([&](auto& trainer) {
@@ -225,10 +238,15 @@ template <class Member>
 void bind_counter(py::class_<PyNetwork>& c, const char* name, Member member) {
   using Value = std::int64_t;
   c.def_property(
-      name, [member](const PyNetwork& n) { return n.visit([&](auto& e) { return static_cast<Value>(member(e.network)); }); },
+      name,
+      [member](const PyNetwork& n) { return n.visit([&](auto& e) { return static_cast<Value>(member(e.network)); }); },
       [member, name](const PyNetwork& n, Value value) {
-        if (value < 0) throw py::value_error("Network: " + std::string(name) + " is " + std::to_string(value) + "; expected at least 0");
-        n.visit([&](auto& e) { member(e.network) = static_cast<std::remove_reference_t<decltype(member(e.network))>>(value); });
+        if (value < 0)
+          throw py::value_error("Network: " + std::string(name) + " is " + std::to_string(value) +
+                                "; expected at least 0");
+        n.visit([&](auto& e) {
+          member(e.network) = static_cast<std::remove_reference_t<decltype(member(e.network))>>(value);
+        });
       });
 }
 
@@ -240,39 +258,51 @@ void bind_network(py::module_& m) {
   py::class_<PyTrainer>(m, "Trainer")
       .def_property_readonly("batches_per_epoch", &PyTrainer::batches_per_epoch)
       .def_property_readonly("running_loss", &PyTrainer::running_loss)
-      .def("run", &PyTrainer::run, py::arg("learning_rates"), py::arg("max_epochs"), py::arg("max_batches"), py::arg("max_seconds"))
+      .def("run", &PyTrainer::run, py::arg("learning_rates"), py::arg("max_epochs"), py::arg("max_batches"),
+           py::arg("max_seconds"))
       .def("close", &PyTrainer::close);
 
   py::class_<PyNetwork> network(m, "Network");
   network
-      .def(py::init<int, const std::vector<py::dict>&, const std::string&, std::uint64_t>(), py::arg("inputs"), py::arg("layers"),
-           py::arg("dtype"), py::arg("seed"))
-      .def_property_readonly("inputs", [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.inputs(); }); })
-      .def_property_readonly("outputs", [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.outputs(); }); })
+      .def(py::init<int, const std::vector<py::dict>&, const std::string&, std::uint64_t>(), py::arg("inputs"),
+           py::arg("layers"), py::arg("dtype"), py::arg("seed"))
+      .def_property_readonly("inputs",
+                             [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.inputs(); }); })
+      .def_property_readonly("outputs",
+                             [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.outputs(); }); })
       .def_property_readonly("dtype", &PyNetwork::dtype)
       .def_property_readonly("parameters", &PyNetwork::parameters)
-      .def_property_readonly("slots", [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })
-      .def("get_parameter", [](const PyNetwork& n, int index) { return n.get(-1, index); }, py::arg("index"))
-      .def("set_parameter", [](const PyNetwork& n, int index, const py::object& v) { n.set(-1, index, v); }, py::arg("index"),
-           py::arg("value"))
-      .def("get_slot", [](const PyNetwork& n, int slot, int index) { return n.get(std::max(slot, 0), index); }, py::arg("slot"),
-           py::arg("index"))
-      .def("set_slot", [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(std::max(slot, 0), index, v); },
-           py::arg("slot"), py::arg("index"), py::arg("value"))
+      .def_property_readonly("slots",
+                             [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })
+      .def(
+          "get_parameter", [](const PyNetwork& n, int index) { return n.get(-1, index); }, py::arg("index"))
+      .def(
+          "set_parameter", [](const PyNetwork& n, int index, const py::object& v) { n.set(-1, index, v); },
+          py::arg("index"), py::arg("value"))
+      .def(
+          "get_slot", [](const PyNetwork& n, int slot, int index) { return n.get(std::max(slot, 0), index); },
+          py::arg("slot"), py::arg("index"))
+      .def(
+          "set_slot",
+          [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(std::max(slot, 0), index, v); },
+          py::arg("slot"), py::arg("index"), py::arg("value"))
       .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"))
       .def("predict", &PyNetwork::predict, py::arg("x"), py::arg("batch_size") = 0)
       .def("evaluate", &PyNetwork::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(),
            py::arg("batch_size") = 0, py::arg("predictions") = py::none())
-      .def("loss_and_gradients", &PyNetwork::loss_and_gradients, py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none())
-      .def("train_on_batch", &PyNetwork::train_on_batch, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("learning_rate"))
+      .def("loss_and_gradients", &PyNetwork::loss_and_gradients, py::arg("x"), py::arg("y"),
+           py::arg("sample_weight") = py::none())
+      .def("train_on_batch", &PyNetwork::train_on_batch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+           py::arg("learning_rate"))
       .def(
           "trainer",
-          [](const PyNetwork& n, const py::object& x, const py::object& y, const py::object& weight, std::int64_t batch_size,
-             bool shuffle, const py::object& predictions, bool through_arena) {
+          [](const PyNetwork& n, const py::object& x, const py::object& y, const py::object& weight,
+             std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
             return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, shuffle, predictions, through_arena);
           },
-          py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(), py::arg("batch_size") = 32, py::arg("shuffle") = true,
-          py::arg("predictions") = py::none(), py::arg("through_arena") = false, py::keep_alive<0, 1>());
+          py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(), py::arg("batch_size") = 32,
+          py::arg("shuffle") = true, py::arg("predictions") = py::none(), py::arg("through_arena") = false,
+          py::keep_alive<0, 1>());
   bind_counter(network, "step", [](auto& n) -> auto& { return n.step; });
   bind_counter(network, "epoch", [](auto& n) -> auto& { return n.epoch; });
   bind_counter(network, "row", [](auto& n) -> auto& { return n.row; });

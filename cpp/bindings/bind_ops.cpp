@@ -47,15 +47,19 @@ py::array matmul(const py::array& a, const py::array& b, bool transpose_a, bool 
   Source left = as_source(a, a.shape(1), operation, "a"), right = as_source(b, b.shape(1), operation, "b");
   const auto m = a.shape(transpose_a ? 1 : 0), k = a.shape(transpose_a ? 0 : 1), n = b.shape(transpose_b ? 0 : 1);
   if (b.shape(transpose_b ? 1 : 0) != k)
-    bad_value(operation, "b", "shape " + shape_text(b), std::to_string(k) + " along the dimension it shares with a " + shape_text(a));
+    bad_value(operation, "b", "shape " + shape_text(b),
+              std::to_string(k) + " along the dimension it shares with a " + shape_text(a));
   if (transpose_a) left = transposed(left);
   if (transpose_b) right = transposed(right);
   return with_dtype(float_dtype(a, operation, "a"), operation, [&](auto zero) -> py::array {
     using T = decltype(zero);
     auto c = result<T>(out, {m, n}, operation);
-    if (!out.is_none() && (overlap(c, a) || overlap(c, b))) bad_value(operation, "out", "memory shared with a or b", "memory of its own");
+    if (!out.is_none() && (overlap(c, a) || overlap(c, b)))
+      bad_value(operation, "out", "memory shared with a or b", "memory of its own");
     T* target = c.mutable_data();
-    without_gil([&] { product<T>(left, right, nullptr, static_cast<int>(m), static_cast<int>(k), static_cast<int>(n), 0, target); });
+    without_gil([&] {
+      product<T>(left, right, nullptr, static_cast<int>(m), static_cast<int>(k), static_cast<int>(n), 0, target);
+    });
     return c;
   });
 }
@@ -68,12 +72,15 @@ py::array activate_array(const std::string& name, const py::array& x, const py::
     auto y = result<T>(out, shape, operation);
     T* target = y.mutable_data();
     if (name == "softmax") {
-      if (x.ndim() < 1 || x.shape(x.ndim() - 1) == 0) bad_value(operation, "x", "shape " + shape_text(x), "at least one column");
+      if (x.ndim() < 1 || x.shape(x.ndim() - 1) == 0)
+        bad_value(operation, "x", "shape " + shape_text(x), "at least one column");
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(x);
       const auto columns = x.shape(x.ndim() - 1), rows = x.size() / columns;
       const auto stride = static_cast<std::ptrdiff_t>(sizeof(T));
-      const Source source{contiguous.data(), sizeof(T) == 4 ? SourceType::float32 : SourceType::float64, columns * stride, stride};
-      if (rows > 0) without_gil([&] { softmax_rows<T>(source, static_cast<int>(rows), static_cast<int>(columns), target); });
+      const Source source{contiguous.data(), sizeof(T) == 4 ? SourceType::float32 : SourceType::float64,
+                          columns * stride, stride};
+      if (rows > 0)
+        without_gil([&] { softmax_rows<T>(source, static_cast<int>(rows), static_cast<int>(columns), target); });
     } else {
       const int activation = activation_index(name);
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(x);
@@ -88,7 +95,8 @@ struct DenseArguments {
   int activation;  // -1 is softmax
 };
 
-DenseArguments dense_arguments(const std::string& operation, const py::array& x, const py::array& kernel, const std::string& activation) {
+DenseArguments dense_arguments(const std::string& operation, const py::array& x, const py::array& kernel,
+                               const std::string& activation) {
   expect_matrix(kernel, operation, "kernel");
   float_dtype(kernel, operation, "kernel");
   expect_matrix(x, operation, "x");
@@ -100,8 +108,8 @@ DenseArguments dense_arguments(const std::string& operation, const py::array& x,
           activation == "softmax" ? -1 : activation_index(activation)};
 }
 
-py::array dense_forward(const py::array& x, const py::array& kernel, const py::object& bias, const std::string& activation,
-                        const py::object& out) {
+py::array dense_forward(const py::array& x, const py::array& kernel, const py::object& bias,
+                        const std::string& activation, const py::object& out) {
   const char* operation = "ops.dense_forward";
   const DenseArguments d = dense_arguments(operation, x, kernel, activation);
   return with_dtype(dtype_text(kernel), operation, [&](auto zero) -> py::array {
@@ -113,7 +121,8 @@ py::array dense_forward(const py::array& x, const py::array& kernel, const py::o
       b = readable<T>(array, operation, "bias");
     }
     auto y = result<T>(out, {d.rows, d.units}, operation);
-    if (!out.is_none() && (overlap(y, x) || overlap(y, kernel))) bad_value(operation, "out", "memory shared with x or kernel", "memory of its own");
+    if (!out.is_none() && (overlap(y, x) || overlap(y, kernel)))
+      bad_value(operation, "out", "memory shared with x or kernel", "memory of its own");
     const Source xs = as_source(x, d.inputs, operation, "x"), ks = as_source(kernel, d.units, operation, "kernel");
     const auto stride = static_cast<std::ptrdiff_t>(sizeof(T));
     T* target = y.mutable_data();
@@ -126,8 +135,8 @@ py::array dense_forward(const py::array& x, const py::array& kernel, const py::o
   });
 }
 
-py::tuple dense_backward(const py::array& gradient, const py::array& x, const py::array& output, const py::array& kernel,
-                         const std::string& activation) {
+py::tuple dense_backward(const py::array& gradient, const py::array& x, const py::array& output,
+                         const py::array& kernel, const std::string& activation) {
   const char* operation = "ops.dense_backward";
   const DenseArguments d = dense_arguments(operation, x, kernel, activation);
   for (const auto& [array, name] : {std::pair{gradient, "gradient"}, std::pair{output, "output"}}) {
@@ -137,11 +146,14 @@ py::tuple dense_backward(const py::array& gradient, const py::array& x, const py
   return with_dtype(dtype_text(kernel), operation, [&](auto zero) -> py::tuple {
     using T = decltype(zero);
     py::array_t<T> delta({d.rows, d.units}), dx({d.rows, d.inputs}), dkernel({d.inputs, d.units}), dbias({1, d.units});
-    const py::array_t<T> ones = py::array_t<T>(py::module_::import("numpy").attr("ones")(py::make_tuple(d.rows, 1), kernel.dtype()));
+    const py::array_t<T> ones =
+        py::array_t<T>(py::module_::import("numpy").attr("ones")(py::make_tuple(d.rows, 1), kernel.dtype()));
     const Source xs = as_source(x, d.inputs, operation, "x"), ks = as_source(kernel, d.units, operation, "kernel");
-    const Source dy = as_source(gradient, d.units, operation, "gradient"), y = as_source(output, d.units, operation, "output");
-    const Source ds = as_source(delta, d.units, operation, "gradient"), one = as_source(ones, 1, operation, "gradient");
-    T *delta_out = delta.mutable_data(), *dx_out = dx.mutable_data(), *dk_out = dkernel.mutable_data(), *db_out = dbias.mutable_data();
+    const Source dy = as_source(gradient, d.units, operation, "gradient"),
+                 y = as_source(output, d.units, operation, "output");
+    const Source ds = as_source(delta, d.units, operation, "delta"), one = as_source(ones, 1, operation, "ones");
+    T *delta_out = delta.mutable_data(), *dx_out = dx.mutable_data(), *dk_out = dkernel.mutable_data(),
+      *db_out = dbias.mutable_data();
     without_gil([&] {
       activation_delta<T>(d.activation, y, dy, d.rows, d.units, delta_out);
       product<T>(ds, transposed(ks), nullptr, d.rows, d.units, d.inputs, 0, dx_out);
@@ -155,15 +167,27 @@ py::tuple dense_backward(const py::array& gradient, const py::array& x, const py
 py::tuple cross_entropy(const py::array& logits, const py::object& labels) {
   const char* operation = "ops.softmax_cross_entropy";
   expect_matrix(logits, operation, "logits");
-  if (logits.shape(0) == 0 || logits.shape(1) == 0) bad_value(operation, "logits", "shape " + shape_text(logits), "at least one row and column");
+  if (logits.shape(0) == 0 || logits.shape(1) == 0)
+    bad_value(operation, "logits", "shape " + shape_text(logits), "at least one row and column");
   const int rows = static_cast<int>(logits.shape(0)), columns = static_cast<int>(logits.shape(1));
-  const auto classes = as_labels(as_array(labels, operation, "labels"), rows, columns, operation);
+  const py::array given = as_array(labels, operation, "labels");
+  Source probabilities{};
+  std::vector<std::int32_t> classes;
+  if (given.ndim() == 2) {
+    expect_shape(given, {rows, columns}, operation, "labels");
+    probabilities = as_source(given, columns, operation, "labels");
+  } else {
+    classes = as_labels(given, rows, columns, operation, "labels");
+  }
   return with_dtype(float_dtype(logits, operation, "logits"), operation, [&](auto zero) -> py::tuple {
     using T = decltype(zero);
     py::array_t<T> d({rows, columns});
     const Source source = as_source(logits, columns, operation, "logits");
     T* gradient = d.mutable_data();
-    const double loss = without_gil([&] { return softmax_cross_entropy<T>(source, classes.data(), rows, columns, gradient); });
+    const double loss = without_gil([&] {
+      return softmax_cross_entropy<T>(source, classes.empty() ? nullptr : classes.data(), probabilities, rows, columns,
+                                      gradient);
+    });
     return py::make_tuple(loss, d);
   });
 }

@@ -1,5 +1,5 @@
-// C += A * B on panels: the one loop that multiplies matrices. Forward, input gradient and weight gradient differ in how
-// they walk A and in what becomes of a finished tile.
+// C += A * B on panels: the one loop that multiplies matrices. Forward, input gradient and weight gradient differ in
+// how they walk A and in what becomes of a finished tile.
 //
 //   A: panels [k/W][rows][W], W = panel_width: element (r, k) at a[k/W * stride + r * W + k % W]
 //   B: packed panels [n/W][k][W]
@@ -48,8 +48,8 @@ struct AlongRows {  // rows of C are columns of A (A transposed)
 // from stretch to stretch, B goes straight on. C starts at `start` (rows `start_row` apart) and ends in
 // finish(sum, gate).
 template <class T, int MR, int NV, class Walk, class Finish>
-void tile(const T* a, std::ptrdiff_t jump, int runs, int steps, int last, const T* b, const T* start, int start_row, T* c,
-          const T* gate) {
+void tile(const T* a, std::ptrdiff_t jump, int runs, int steps, int last, const T* b, const T* start, int start_row,
+          T* c, const T* gate) {
   constexpr int W = panel_width<T>, V = lanes<T>, row = Walk::template row<T>, next = Walk::template next<T>;
   Vec<T> acc[MR][NV];
 #pragma GCC unroll 16
@@ -94,12 +94,16 @@ inline constexpr auto tiles = tiles_of<T, NV, Walk, Finish>(std::make_integer_se
 
 struct Keep {
   template <class T>
-  static FALLLINE_INLINE Vec<T> apply(Vec<T> sum, const T*) { return sum; }
+  static FALLLINE_INLINE Vec<T> apply(Vec<T> sum, const T*) {
+    return sum;
+  }
 };
 template <class Activation>
 struct Activate {
   template <class T>
-  static FALLLINE_INLINE Vec<T> apply(Vec<T> sum, const T*) { return Activation::template value<T>(sum); }
+  static FALLLINE_INLINE Vec<T> apply(Vec<T> sum, const T*) {
+    return Activation::template value<T>(sum);
+  }
 };
 template <class Activation>
 struct Gate {
@@ -118,7 +122,8 @@ FALLLINE_INLINE void spread(int rows, F f) {
   if (rows <= tile_rows) return f(0, rows);
   const int count = (rows + tile_rows - 1) / tile_rows;
   for (int i = 0, first = 0; i < count; ++i) {
-    const int end = static_cast<int>(static_cast<unsigned>(rows) * static_cast<unsigned>(i + 1) / static_cast<unsigned>(count));
+    const int end =
+        static_cast<int>(static_cast<unsigned>(rows) * static_cast<unsigned>(i + 1) / static_cast<unsigned>(count));
     f(first, end - first);
     first = end;
   }
@@ -127,8 +132,8 @@ FALLLINE_INLINE void spread(int rows, F f) {
 // One row by P panels at a time: P times the sums under way that a tile of one row would have, which hides the latency
 // of fma. Strides of b, c and gate are from panel to panel.
 template <class T, int P, class Finish>
-void row_of_panels(const T* a, std::ptrdiff_t a_stride, int depth, const T* b, const T* start, T* c, std::ptrdiff_t c_stride,
-                   const T* gate, std::ptrdiff_t gate_stride) {
+void row_of_panels(const T* a, std::ptrdiff_t a_stride, int depth, const T* b, const T* start, T* c,
+                   std::ptrdiff_t c_stride, const T* gate, std::ptrdiff_t gate_stride) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   const std::ptrdiff_t b_stride = static_cast<std::ptrdiff_t>(depth) * W;
   Vec<T> acc[2 * P];
@@ -153,13 +158,16 @@ void one_row_product(const RowsProduct<T>& p, int row) {
     const bool gated = p.gate.data != nullptr;
     const T* gate = gated ? p.gate.data + n / W * p.gate.stride + at : c;
     const auto run = [&](auto row_of, int panels) {
-      row_of(p.a.data + at, p.a.stride, p.depth, p.b + static_cast<std::ptrdiff_t>(n) * p.depth, p.start ? p.start + n : nullptr,
-             c, p.c.stride, gate, gated ? p.gate.stride : p.c.stride);
+      row_of(p.a.data + at, p.a.stride, p.depth, p.b + static_cast<std::ptrdiff_t>(n) * p.depth,
+             p.start ? p.start + n : nullptr, c, p.c.stride, gate, gated ? p.gate.stride : p.c.stride);
       n += panels * W;
     };
-    if (p.n - n > 3 * W) run(row_of_panels<T, 4, Finish>, 4);
-    else if (p.n - n > W) run(row_of_panels<T, 2, Finish>, 2);
-    else run(row_of_panels<T, 1, Finish>, 1);
+    if (p.n - n > 3 * W)
+      run(row_of_panels<T, 4, Finish>, 4);
+    else if (p.n - n > W)
+      run(row_of_panels<T, 2, Finish>, 2);
+    else
+      run(row_of_panels<T, 1, Finish>, 1);
   }
 }
 
@@ -171,9 +179,9 @@ void rows_product(const RowsProduct<T>& p, int begin, int end) {
   for (int top = begin; top < end; top += row_block) {
     const int rows = std::min(row_block, end - top);
     // Blocks of equal depth, in whole panels of A.
-    const int blocks = (p.depth + depth_block - 1) / depth_block;
-    const int block = ((p.depth + blocks - 1) / blocks + W - 1) / W * W;
-    for (int k = 0; k < p.depth; k += block) {
+    const int blocks = p.depth > depth_block ? (p.depth + depth_block - 1) / depth_block : 1;
+    const int block = std::max((p.depth + blocks - 1) / blocks + W - 1, W) / W * W;
+    for (int k = 0; k < p.depth || k == 0; k += block) {
       const int depth = std::min(block, p.depth - k);
       const bool final = k + depth == p.depth;
       const T* a = p.a.data + k / W * p.a.stride + static_cast<std::ptrdiff_t>(top) * W;
@@ -188,8 +196,8 @@ void rows_product(const RowsProduct<T>& p, int begin, int end) {
         const T* bias = p.start ? p.start + n : zeros<T>;
         spread(rows, [&](int first, int height) {
           const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(first) * W;
-          use[static_cast<std::size_t>(height - 1)](a + at, p.a.stride, depth / W, W, depth % W, b, k ? c + at : bias, k ? W : 0,
-                                                    c + at, gate + at);
+          use[static_cast<std::size_t>(height - 1)](a + at, p.a.stride, depth / W, W, depth % W, b, k ? c + at : bias,
+                                                    k ? W : 0, c + at, gate + at);
         });
       }
     }
@@ -212,8 +220,9 @@ void weight_gradient(const WeightGradient<T>& p) {
       T* g = p.g + static_cast<std::ptrdiff_t>(k - p.begin) * W;
       spread(columns, [&](int first, int height) {
         T* c = g + first * W;
-        use[static_cast<std::size_t>(height - 1)](x + first, 0, 0, 0, rows, p.delta + static_cast<std::ptrdiff_t>(top) * W,
-                                                  fresh ? zeros<T> : c, fresh ? 0 : W, c, c);
+        use[static_cast<std::size_t>(height - 1)](x + first, 0, 0, 0, rows,
+                                                  p.delta + static_cast<std::ptrdiff_t>(top) * W, fresh ? zeros<T> : c,
+                                                  fresh ? 0 : W, c, c);
       });
       k += columns;
     }

@@ -93,7 +93,8 @@ void cross_entropy(const LossRows<T>& a, int begin, int end) {
     }
     const T sum = row_exp<T>(z, a.y, a.outputs, r, most);
     row_scale<T>(a.y, a.outputs, r, T(1) / sum);
-    a.loss[r] = static_cast<double>(weight) * static_cast<double>(fma(log<T>(broadcast(sum)), broadcast(mass), broadcast(-dot))[0]);
+    a.loss[r] = static_cast<double>(weight) *
+                static_cast<double>(fma(log<T>(broadcast(sum)), broadcast(mass), broadcast(-dot))[0]);
     if (!a.dy.data) continue;
     for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
       for (int v = 0; v < W; v += V) {

@@ -70,7 +70,7 @@ FALLLINE_INLINE Vec<T> exp(Vec<T> x) {
 
 // ln(1 + f) - f + f^2/2 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1.
 FALLLINE_INLINE Vec<float> log_tail(Vec<float> f) {
-  constexpr float c[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f,
+  constexpr float c[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,  -1.2420140846e-1f, 1.4249322787e-1f,
                          -1.6668057665e-1f, 2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
   return f * f * f * polynomial(f, c);
 }

@@ -113,6 +113,12 @@ constexpr int count(const Names& names) {
   return n;
 }
 
+template <class T>
+FALLLINE_INLINE Vec<T> clamp(Vec<T> g, Vec<T> clip) {
+  g = g > clip ? clip : g;
+  return g < -clip ? -clip : g;
+}
+
 template <class T, class Rule>
 void update(const Update<T>& u) {
   constexpr int slots = count(Rule::slots);
@@ -122,9 +128,7 @@ void update(const Update<T>& u) {
   const Vec<T> scale = broadcast(static_cast<T>(u.scale)), clip = broadcast(static_cast<T>(u.clip));
   const Vec<T> shrink = broadcast(static_cast<T>(u.shrink));
   const auto apply = [&](Vec<T> g, Vec<T>& w, Vec<T>* s) __attribute__((always_inline)) {
-    g = g * scale;
-    g = g > clip ? clip : g;
-    g = g < -clip ? -clip : g;
+    g = clamp<T>(g, clip) * scale;
     w = w * shrink;
     Rule::template update<T>(c, g, w, s);
   };
@@ -159,14 +163,19 @@ double penalize(T* g, const T* w, std::ptrdiff_t n, double l1, double l2) {
   return total;
 }
 
-// Sum of squares in double, eight partial sums side by side.
+// Sum of the squares of g clamped to [-clip, clip], in double, eight partial sums side by side.
 template <class T>
-double sum_of_squares(const T* g, std::ptrdiff_t n) {
+double sum_of_squares(const T* g, std::ptrdiff_t n, double clip) {
   double part[8] = {};
+  const auto square = [clip](T x) {
+    const auto y = static_cast<double>(x);
+    const double cut = y > clip ? clip : (y < -clip ? -clip : y);
+    return cut * cut;
+  };
   std::ptrdiff_t i = 0;
   for (; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; ++j) part[j] += static_cast<double>(g[i + j]) * static_cast<double>(g[i + j]);
-  for (; i < n; ++i) part[i % 8] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    for (int j = 0; j < 8; ++j) part[j] += square(g[i + j]);
+  for (; i < n; ++i) part[i % 8] += square(g[i]);
   return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 

@@ -59,7 +59,9 @@ void dropout(Panels<const T> x, Panels<T> y, int columns, double rate, RandomKey
   for (int r = begin; r < end; ++r)
     for (int j = 0; j < counters; j += block) {
       std::uint32_t numbers[4][block];
-      philox<block>(key, static_cast<std::uint32_t>(first_row + r) * static_cast<std::uint32_t>(counters) + static_cast<std::uint32_t>(j),
+      philox<block>(key,
+                    static_cast<std::uint32_t>(first_row + r) * static_cast<std::uint32_t>(counters) +
+                        static_cast<std::uint32_t>(j),
                     numbers);
       for (int i = 0; i < 4 * block; ++i) {
         const int c = 4 * j + i;
@@ -179,11 +181,16 @@ void gather_from(const Source& source, const std::int64_t* index, int columns, P
 template <class T>
 void gather(const Source& source, const std::int64_t* index, int columns, Panels<T> x, int begin, int end) {
   switch (source.type) {
-    case SourceType::float32: return gather_from<T, float>(source, index, columns, x, begin, end);
-    case SourceType::float64: return gather_from<T, double>(source, index, columns, x, begin, end);
-    case SourceType::uint8: return gather_from<T, std::uint8_t>(source, index, columns, x, begin, end);
-    case SourceType::int32: return gather_from<T, std::int32_t>(source, index, columns, x, begin, end);
-    case SourceType::int64: return gather_from<T, std::int64_t>(source, index, columns, x, begin, end);
+    case SourceType::float32:
+      return gather_from<T, float>(source, index, columns, x, begin, end);
+    case SourceType::float64:
+      return gather_from<T, double>(source, index, columns, x, begin, end);
+    case SourceType::uint8:
+      return gather_from<T, std::uint8_t>(source, index, columns, x, begin, end);
+    case SourceType::int32:
+      return gather_from<T, std::int32_t>(source, index, columns, x, begin, end);
+    case SourceType::int64:
+      return gather_from<T, std::int64_t>(source, index, columns, x, begin, end);
   }
 }
 
@@ -194,7 +201,8 @@ void scatter(Panels<const T> x, int columns, T* out, const std::int64_t* index, 
   for (int r = begin; r < end; ++r) {
     T* row = out + (index ? index[r] : r) * columns;
     for (int c = 0, p = 0; c < columns; c += W, ++p)
-      std::memcpy(row + c, x.data + p * x.stride + at<T>(r), sizeof(T) * static_cast<std::size_t>(std::min(W, columns - c)));
+      std::memcpy(row + c, x.data + p * x.stride + at<T>(r),
+                  sizeof(T) * static_cast<std::size_t>(std::min(W, columns - c)));
   }
 }
 

@@ -18,8 +18,8 @@ struct Panels {
   operator Panels<const T>() const { return {data, stride}; }
 };
 
-// c[r, :n] = f(start + a[r, :depth] * b), for rows of a batch. Forward: start is the bias, f the activation. Backward: b is
-// the transposed kernel, f multiplies by the slope of the activation whose output is `gate`.
+// c[r, :n] = f(start + a[r, :depth] * b), for rows of a batch. Forward: start is the bias, f the activation. Backward:
+// b is the transposed kernel, f multiplies by the slope of the activation whose output is `gate`.
 template <class T>
 struct RowsProduct {
   Panels<const T> a;
@@ -46,17 +46,17 @@ struct WeightGradient {
 // Loss and gradient of rows; see losses.h.
 template <class T>
 struct LossRows {
-  Panels<T> y;              // in: what the last layer put out (logits if fused); out: predictions
-  Panels<T> dy;             // out: gradient, or data = nullptr
-  Panels<const T> target;   // dense targets, or
+  Panels<T> y;                 // in: what the last layer put out (logits if fused); out: predictions
+  Panels<T> dy;                // out: gradient, or data = nullptr
+  Panels<const T> target;      // dense targets, or
   const std::int32_t* labels;  // classes
-  const T* weight;          // of each row, or nullptr for ones
-  T scale;                  // of the gradient
+  const T* weight;             // of each row, or nullptr for ones
+  T scale;                     // of the gradient
   int outputs;
   double* loss;  // of each row, weighted
 };
 
-// n elements, each rule's slots side by side. The gradient is taken as scale * g, clamped to [-clip, clip]; the weights
+// n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], then scaled; the weights
 // shrink by `shrink` first (decoupled decay).
 template <class T>
 struct Update {
@@ -120,14 +120,16 @@ struct KernelTable {
   void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel
   void (*transpose)(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride);
   double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2);
-  double (*sum_of_squares)(const T* g, std::ptrdiff_t n);
+  double (*sum_of_squares)(const T* g, std::ptrdiff_t n, double clip);
 
   void (*gather)(const Source&, const std::int64_t* index, int columns, Panels<T> x, int row_begin, int row_end);
   void (*scatter)(Panels<const T> x, int columns, T* out, const std::int64_t* index, int row_begin, int row_end);
-  void (*affine)(Panels<const T> x, const T* scale, const T* offset, Panels<T> y, int columns, int row_begin, int row_end);
+  void (*affine)(Panels<const T> x, const T* scale, const T* offset, Panels<T> y, int columns, int row_begin,
+                 int row_end);
   void (*softmax)(Panels<const T> z, Panels<T> y, int columns, int row_begin, int row_end);
   void (*softmax_gradient)(Panels<const T> y, Panels<T> dy, int columns, int row_begin, int row_end);  // in place
-  void (*dropout)(Panels<const T> x, Panels<T> y, int columns, double rate, RandomKey key, int first_row, int row_begin, int row_end);
+  void (*dropout)(Panels<const T> x, Panels<T> y, int columns, double rate, RandomKey key, int first_row, int row_begin,
+                  int row_end);
 };
 
 struct Target {

@@ -33,8 +33,9 @@ const ActivationKernels<T>* activation_kernels(TypeList<A...>) {
 
 template <class T, class... L>
 const LossKernel<T>* loss_kernels(TypeList<L...>) {
-  static constexpr LossKernel<T> kernels[] = {{L::name, L::fused_activation, false, elementwise_loss<T, L>}...,
-                                              {CrossEntropy::name, CrossEntropy::fused_activation, true, cross_entropy<T>}};
+  static constexpr LossKernel<T> kernels[] = {
+      {L::name, L::fused_activation, false, elementwise_loss<T, L>}...,
+      {CrossEntropy::name, CrossEntropy::fused_activation, true, cross_entropy<T>}};
   return kernels;
 }
 

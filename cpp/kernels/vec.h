@@ -133,7 +133,8 @@ FALLLINE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { retur
 FALLLINE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
 template <class V>
 FALLLINE_INLINE V sqrt_lanes(V x) {
-  for (std::size_t i = 0; i < sizeof(V) / sizeof(x[0]); ++i) x[i] = static_cast<decltype(x[0] + 0)>(__builtin_sqrt(x[i]));
+  for (std::size_t i = 0; i < sizeof(V) / sizeof(x[0]); ++i)
+    x[i] = static_cast<decltype(x[0] + 0)>(__builtin_sqrt(x[i]));
   return x;
 }
 #if defined(__SSE2__)

@@ -21,8 +21,10 @@ class Claim {
     } while (!users.compare_exchange_weak(now, kind == writing ? -1 : now + 1));
   }
   ~Claim() {
-    if (kind_ == writing) users_.store(0);
-    else users_.fetch_sub(1);
+    if (kind_ == writing)
+      users_.store(0);
+    else
+      users_.fetch_sub(1);
   }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;

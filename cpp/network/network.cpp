@@ -55,13 +55,14 @@ void Network<T>::lower(const std::vector<Spec>& specs) {
   const auto append = [&](const Spec& spec, int index) {
     const auto& kinds = layer_kinds<T>();
     const auto kind = kinds.find(spec.text("kind"));
-    if (kind == kinds.end()) throw std::invalid_argument("Network: layer kind is '" + spec.text("kind") + "'; expected a known one");
+    if (kind == kinds.end())
+      throw std::invalid_argument("Network: layer kind is '" + spec.text("kind") + "'; expected a known one");
     layers_.push_back(kind->second(spec, index, width));
     width = layers_.back()->outputs();
   };
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Spec spec = specs[i];
-    const int index = static_cast<int>(i);
+    const int index = static_cast<int>(spec.number("index", static_cast<double>(i)));
     if (!spec.has("activation") || spec.text("kind") == "activation") {
       append(spec, index);
       continue;
@@ -98,8 +99,8 @@ void Network<T>::set_parameter(int index, const T* matrix) {
 
 template <class T>
 void Network<T>::get_slot(int slot, int index, T* matrix) const {
-  unpack(parameters_[static_cast<std::size_t>(index)], kernels<T>().panel_width, slots_[static_cast<std::size_t>(slot)].data(),
-         matrix);
+  unpack(parameters_[static_cast<std::size_t>(index)], kernels<T>().panel_width,
+         slots_[static_cast<std::size_t>(slot)].data(), matrix);
 }
 
 template <class T>
@@ -114,7 +115,8 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer) {
   Objective objective;
   for (int i = 0; i < table.loss_count; ++i)
     if (loss.text("name") == table.losses[i].name) objective.loss = i;
-  if (objective.loss < 0) throw std::invalid_argument("compile: loss is '" + loss.text("name") + "'; expected a known loss");
+  if (objective.loss < 0)
+    throw std::invalid_argument("compile: loss is '" + loss.text("name") + "'; expected a known loss");
   objective.mean = loss.text("reduction") == "mean";
   if (const char* fused = table.losses[objective.loss].fused_activation) {
     objective.takes_activation = last_activation_ == fused;
@@ -161,7 +163,8 @@ double Network<T>::penalty() const {
   for (const Strip& strip : strips_) {
     const Parameter& p = parameter(strip);
     if (p.l1 != 0 || p.l2 != 0)
-      total += kernels<T>().penalize(ignored.data() + strip.offset, weights_.data() + strip.offset, strip.size, p.l1, p.l2);
+      total +=
+          kernels<T>().penalize(ignored.data() + strip.offset, weights_.data() + strip.offset, strip.size, p.l1, p.l2);
   }
   return total;
 }

@@ -39,7 +39,9 @@ class Network {
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<Strip>& strips() const { return strips_; }
-  const Parameter& parameter(const Strip& strip) const { return parameters_[static_cast<std::size_t>(strip.parameter)]; }
+  const Parameter& parameter(const Strip& strip) const {
+    return parameters_[static_cast<std::size_t>(strip.parameter)];
+  }
   T* weights() { return weights_.data(); }
   const T* weights() const { return weights_.data(); }
   std::ptrdiff_t arena_size() const { return weights_.size(); }

@@ -31,9 +31,12 @@ void product(Source a, Source b, const T* bias, int m, int k, int n, int activat
   if (bias) std::copy_n(bias, n, start.data());
   PanelBuffer<T> x(k, m), y(n, m);
   run_team(threads_for(2.0 * m * k * n / flops_worth_a_thread), [&](Team& team, int thread) {
-    const auto cut = [&](int rows, int i) { return static_cast<int>(static_cast<std::int64_t>(rows) * i / team.size()); };
+    const auto cut = [&](int rows, int i) {
+      return static_cast<int>(static_cast<std::int64_t>(rows) * i / team.size());
+    };
     // Packed weights are panels whose rows are k.
-    table.gather(b, nullptr, n, {packed.data(), static_cast<std::ptrdiff_t>(k) * width}, cut(k, thread), cut(k, thread + 1));
+    table.gather(b, nullptr, n, {packed.data(), static_cast<std::ptrdiff_t>(k) * width}, cut(k, thread),
+                 cut(k, thread + 1));
     const int begin = cut(m, thread), end = cut(m, thread + 1);
     table.gather(a, nullptr, k, x, begin, end);
     team.barrier(thread);
@@ -74,31 +77,35 @@ void activation_delta(int activation, Source y, Source dy, int rows, int columns
   PanelBuffer<T> output(columns, rows), gradient(columns, rows);
   table.gather(y, nullptr, columns, output, 0, rows);
   table.gather(dy, nullptr, columns, gradient, 0, rows);
-  if (activation < 0) table.softmax_gradient(output, gradient, columns, 0, rows);
-  else table.activations[activation].gradient(output, gradient, columns, 0, rows);
+  if (activation < 0)
+    table.softmax_gradient(output, gradient, columns, 0, rows);
+  else
+    table.activations[activation].gradient(output, gradient, columns, 0, rows);
   table.scatter(gradient, columns, delta, nullptr, 0, rows);
 }
 
 template <class T>
-double softmax_cross_entropy(Source logits, const std::int32_t* labels, int rows, int columns, T* gradient) {
+double softmax_cross_entropy(Source logits, const std::int32_t* labels, Source probabilities, int rows, int columns,
+                             T* gradient) {
   const KernelTable<T>& table = kernels<T>();
-  PanelBuffer<T> y(columns, rows), dy(columns, rows);
+  PanelBuffer<T> y(columns, rows), dy(columns, rows), target(columns, labels ? 0 : rows);
   std::vector<double> loss(static_cast<std::size_t>(rows));
   table.gather(logits, nullptr, columns, y, 0, rows);
+  if (!labels) table.gather(probabilities, nullptr, columns, target, 0, rows);
   table.losses[loss_index<T>("cross_entropy")].rows(
-      {y, dy, {}, labels, nullptr, T(1) / static_cast<T>(rows), columns, loss.data()}, 0, rows);
+      {y, dy, target, labels, nullptr, T(1) / static_cast<T>(rows), columns, loss.data()}, 0, rows);
   table.scatter(dy, columns, gradient, nullptr, 0, rows);
   double sum = 0;
   for (double l : loss) sum += l;
   return sum / rows;
 }
 
-#define FALLLINE_INSTANTIATE(T)                                                        \
-  template void product(Source, Source, const T*, int, int, int, int, T*);             \
-  template void softmax_rows(Source, int, int, T*);                                    \
-  template void activate(int, const T*, std::ptrdiff_t, T*);                           \
-  template void activation_delta(int, Source, Source, int, int, T*);                   \
-  template double softmax_cross_entropy(Source, const std::int32_t*, int, int, T*);
+#define FALLLINE_INSTANTIATE(T)                                            \
+  template void product(Source, Source, const T*, int, int, int, int, T*); \
+  template void softmax_rows(Source, int, int, T*);                        \
+  template void activate(int, const T*, std::ptrdiff_t, T*);               \
+  template void activation_delta(int, Source, Source, int, int, T*);       \
+  template double softmax_cross_entropy(Source, const std::int32_t*, Source, int, int, T*);
 FALLLINE_INSTANTIATE(float)
 FALLLINE_INSTANTIATE(double)
 #undef FALLLINE_INSTANTIATE

@@ -22,8 +22,10 @@ void activate(int activation, const T* x, std::ptrdiff_t n, T* y);
 template <class T>
 void activation_delta(int activation, Source y, Source dy, int rows, int columns, T* delta);
 
-// Mean loss of softmax(logits) against labels, and its gradient (rows, columns).
+// Mean loss of softmax(logits) against labels, or against rows of probabilities if labels is nullptr, and its gradient
+// (rows, columns).
 template <class T>
-double softmax_cross_entropy(Source logits, const std::int32_t* labels, int rows, int columns, T* gradient);
+double softmax_cross_entropy(Source logits, const std::int32_t* labels, Source probabilities, int rows, int columns,
+                             T* gradient);
 
 }  // namespace fallline

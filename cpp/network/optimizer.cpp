@@ -20,7 +20,7 @@ std::string names_of(const char* const* names) {
 OptimizerSettings::OptimizerSettings(const Spec& optimizer) {
   const KernelTable<float>& table = kernels<float>();
   const auto* row = std::find_if(table.optimizers, table.optimizers + table.optimizer_count,
-                                  [&](const auto& each) { return optimizer.text("name") == each.name; });
+                                 [&](const auto& each) { return optimizer.text("name") == each.name; });
   if (row == table.optimizers + table.optimizer_count)
     throw std::invalid_argument("Optimizer: name is '" + optimizer.text("name") + "'; expected a known update rule");
   rule = static_cast<int>(row - table.optimizers);

@@ -19,14 +19,17 @@ struct OptimizerSettings {
   // From what Python sends; throws std::invalid_argument for an unknown rule or a missing hyper-parameter.
   explicit OptimizerSettings(const Spec& optimizer);
 
+  // Bound on each entry of the gradient.
+  double clip() const { return clip_value > 0 ? clip_value : std::numeric_limits<double>::infinity(); }
+
   // All but the slots of one update; scale multiplies the gradient.
   template <class T>
-  Update<T> update_of(T* w, const T* g, std::ptrdiff_t n, const double* scalars, double learning_rate, double scale) const {
-    const double clip = clip_value > 0 ? clip_value : std::numeric_limits<double>::infinity();
-    return {w, g, {}, n, scalars, scale, clip, 1 - learning_rate * weight_decay};
+  Update<T> update_of(T* w, const T* g, std::ptrdiff_t n, const double* scalars, double learning_rate,
+                      double scale) const {
+    return {w, g, {}, n, scalars, scale, clip(), 1 - learning_rate * weight_decay};
   }
 
-  // min(1, clip_norm / norm): by the global norm (Pascanu, Mikolov, Bengio 2013).
+  // min(1, clip_norm / norm): by the global norm of the clamped gradient (Pascanu, Mikolov, Bengio 2013).
   double norm_factor(double sum_of_squares) const {
     const double norm = std::sqrt(sum_of_squares);
     return norm > clip_norm ? clip_norm / norm : 1;

@@ -8,23 +8,23 @@ namespace {
 // f(index in the plain matrix, index in the arena) for each element.
 template <class F>
 void each_element(const Parameter& p, int width, F f) {
-    for (int r = 0; r < p.rows; ++r)
-        for (int c = 0; c < p.columns; ++c)
-            f(static_cast<std::ptrdiff_t>(r) * p.columns + c,
-              p.offset + c / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(r) * width + c % width);
+  for (int r = 0; r < p.rows; ++r)
+    for (int c = 0; c < p.columns; ++c)
+      f(static_cast<std::ptrdiff_t>(r) * p.columns + c,
+        p.offset + c / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(r) * width + c % width);
 }
 
 }  // namespace
 
 template <class T>
 void pack(const Parameter& parameter, int width, const T* matrix, T* arena) {
-    std::fill_n(arena + parameter.offset, parameter.size(width), T(0));
-    each_element(parameter, width, [&](std::ptrdiff_t plain, std::ptrdiff_t packed) { arena[packed] = matrix[plain]; });
+  std::fill_n(arena + parameter.offset, parameter.size(width), T(0));
+  each_element(parameter, width, [&](std::ptrdiff_t plain, std::ptrdiff_t packed) { arena[packed] = matrix[plain]; });
 }
 
 template <class T>
 void unpack(const Parameter& parameter, int width, const T* arena, T* matrix) {
-    each_element(parameter, width, [&](std::ptrdiff_t plain, std::ptrdiff_t packed) { matrix[plain] = arena[packed]; });
+  each_element(parameter, width, [&](std::ptrdiff_t plain, std::ptrdiff_t packed) { matrix[plain] = arena[packed]; });
 }
 
 template void pack(const Parameter&, int, const float*, float*);
@@ -32,15 +32,16 @@ template void pack(const Parameter&, int, const double*, double*);
 template void unpack(const Parameter&, int, const float*, float*);
 template void unpack(const Parameter&, int, const double*, double*);
 
-void append_strips(const Parameter& p, int index, int layer, int role, int width, int rows, std::vector<Strip>& strips) {
-    // Panels innermost: neighbouring strips read the same columns of x.
-    for (int begin = 0; begin < p.rows; begin += rows)
-        for (int column = 0; column < p.columns; column += width) {
-            const int end = std::min(begin + rows, p.rows);
-            strips.push_back({layer, index, role, column, begin, end,
-                              p.offset + column / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(begin) * width,
-                              static_cast<std::ptrdiff_t>(end - begin) * width});
-        }
+void append_strips(const Parameter& p, int index, int layer, int role, int width, int rows,
+                   std::vector<Strip>& strips) {
+  // Panels innermost: neighbouring strips read the same columns of x.
+  for (int begin = 0; begin < p.rows; begin += rows)
+    for (int column = 0; column < p.columns; column += width) {
+      const int end = std::min(begin + rows, p.rows);
+      strips.push_back({layer, index, role, column, begin, end,
+                        p.offset + column / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(begin) * width,
+                        static_cast<std::ptrdiff_t>(end - begin) * width});
+    }
 }
 
 }  // namespace fallline

@@ -11,26 +11,26 @@ namespace fallline {
 
 // A matrix (rows, columns); a vector is one row. Element (r, c) lies at offset + (c / W * rows + r) * W + c % W.
 struct Parameter {
-    int layer;  // as the user counts them
-    std::string name;
-    int rows, columns;
-    bool vector;
-    double l1, l2;
-    std::ptrdiff_t offset = 0;
+  int layer;  // as the user counts them
+  std::string name;
+  int rows, columns;
+  bool vector;
+  double l1, l2;
+  std::ptrdiff_t offset = 0;
 
-    std::ptrdiff_t panel_size(int width) const { return static_cast<std::ptrdiff_t>(rows) * width; }
-    std::ptrdiff_t size(int width) const { return (columns + width - 1) / width * panel_size(width); }
+  std::ptrdiff_t panel_size(int width) const { return static_cast<std::ptrdiff_t>(rows) * width; }
+  std::ptrdiff_t size(int width) const { return (columns + width - 1) / width * panel_size(width); }
 };
 
 // Rows [begin, end) of one panel of a parameter: what one thread computes, updates and keeps in its cache.
 struct Strip {
-    int layer;  // as the network counts them
-    int parameter;
-    int role;  // which of its layer's parameters
-    int column;  // first of the panel
-    int begin, end;
-    std::ptrdiff_t offset;  // in the arena
-    std::ptrdiff_t size;
+  int layer;  // as the network counts them
+  int parameter;
+  int role;    // which of its layer's parameters
+  int column;  // first of the panel
+  int begin, end;
+  std::ptrdiff_t offset;  // in the arena
+  std::ptrdiff_t size;
 };
 
 template <class T>
@@ -39,6 +39,7 @@ template <class T>
 void unpack(const Parameter& parameter, int width, const T* arena, T* matrix);
 
 // All strips of a parameter, cut into at most `rows` rows (a multiple of the panel width).
-void append_strips(const Parameter& parameter, int index, int layer, int role, int width, int rows, std::vector<Strip>& strips);
+void append_strips(const Parameter& parameter, int index, int layer, int role, int width, int rows,
+                   std::vector<Strip>& strips);
 
 }  // namespace fallline

@@ -10,8 +10,8 @@
 
 namespace fallline {
 
-// Fisher and Yates' shuffle; each number from 0 to i comes from 64 bits by Lemire's multiplication. The bits are those of
-// SplitMix64 (Steele, Lea, Flood 2014), started at a Philox number of (seed, epoch).
+// Fisher and Yates' shuffle; each number from 0 to i comes from 64 bits by Lemire's multiplication. The bits are those
+// of SplitMix64 (Steele, Lea, Flood 2014), started at a Philox number of (seed, epoch).
 inline void shuffle(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order) {
   __extension__ using Wide = unsigned __int128;
   constexpr std::uint32_t stream = 0;  // layers have the streams above

@@ -10,31 +10,31 @@
 namespace fallline {
 
 class Spec {
-  public:
-    using Value = std::variant<double, std::string, std::vector<double>>;
+ public:
+  using Value = std::variant<double, std::string, std::vector<double>>;
 
-    void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
-    bool has(const std::string& name) const { return values_.count(name) != 0; }
+  void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
 
-    double number(const std::string& name) const { return get<double>(name, "a number"); }
-    double number(const std::string& name, double otherwise) const { return has(name) ? number(name) : otherwise; }
-    const std::string& text(const std::string& name) const { return get<std::string>(name, "a string"); }
-    // A number counts as a list of one.
-    std::vector<double> numbers(const std::string& name) const {
-        if (has(name) && std::holds_alternative<double>(values_.at(name))) return {number(name)};
-        return get<std::vector<double>>(name, "a list of numbers");
-    }
+  double number(const std::string& name) const { return get<double>(name, "a number"); }
+  double number(const std::string& name, double otherwise) const { return has(name) ? number(name) : otherwise; }
+  const std::string& text(const std::string& name) const { return get<std::string>(name, "a string"); }
+  // A number counts as a list of one.
+  std::vector<double> numbers(const std::string& name) const {
+    if (has(name) && std::holds_alternative<double>(values_.at(name))) return {number(name)};
+    return get<std::vector<double>>(name, "a list of numbers");
+  }
 
-  private:
-    template <class V>
-    const V& get(const std::string& name, const char* expected) const {
-        const auto found = values_.find(name);
-        if (found == values_.end()) throw std::invalid_argument("spec: " + name + " is missing; expected " + expected);
-        if (const V* value = std::get_if<V>(&found->second)) return *value;
-        throw std::invalid_argument("spec: " + name + " has another type; expected " + expected);
-    }
+ private:
+  template <class V>
+  const V& get(const std::string& name, const char* expected) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) throw std::invalid_argument("spec: " + name + " is missing; expected " + expected);
+    if (const V* value = std::get_if<V>(&found->second)) return *value;
+    throw std::invalid_argument("spec: " + name + " has another type; expected " + expected);
+  }
 
-    std::map<std::string, Value> values_;
+  std::map<std::string, Value> values_;
 };
 
 }  // namespace fallline

@@ -67,7 +67,8 @@ void Step<T>::plan(int threads) {
   first_strip_[0] = 0;
   for (int i = 0, thread = 1; i < static_cast<int>(strips.size()); ++i) {
     const double middle = done + cost(strips[static_cast<std::size_t>(i)]) / 2;
-    for (; thread < threads && middle >= total * thread / threads; ++thread) first_strip_[static_cast<std::size_t>(thread)] = i;
+    for (; thread < threads && middle >= total * thread / threads; ++thread)
+      first_strip_[static_cast<std::size_t>(thread)] = i;
     done += cost(strips[static_cast<std::size_t>(i)]);
   }
   while (static_cast<int>(cache_.size()) < threads) cache_.emplace_back(largest);
@@ -112,10 +113,11 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (!data_.weights.empty()) work_.weight[slot] = data_.weights[row];
   }
   if (data_.labels.empty()) kernels_.gather(data_.y, index, outputs, work_.target, begin, end);
-  network_.loss_kernel().rows({y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
-                               data_.labels.empty() ? nullptr : work_.labels.data(),
-                               data_.weights.empty() ? nullptr : work_.weight.data(), scale, outputs, work_.loss.data()},
-                              begin, end);
+  network_.loss_kernel().rows(
+      {y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
+       data_.labels.empty() ? nullptr : work_.labels.data(), data_.weights.empty() ? nullptr : work_.weight.data(),
+       scale, outputs, work_.loss.data()},
+      begin, end);
   if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
   for (int r = begin; r < end; ++r)
     if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);
@@ -151,31 +153,33 @@ void Step<T>::finish_gradient(std::size_t i, T* g) {
   const Parameter& p = *parameter;
   if (p.l1 != 0 || p.l2 != 0)
     penalties_[i] = kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2);
-  if (network_.settings().clip_norm > 0) squares_[i] = kernels_.sum_of_squares(g, strip.size);
+  if (network_.settings().clip_norm > 0)
+    squares_[i] = kernels_.sum_of_squares(g, strip.size, network_.settings().clip());
 }
 
 template <class T>
-typename Step<T>::Result Step<T>::run(Team& team, int thread, const std::int64_t* index, int rows,
-                                              std::uint64_t number, double learning_rate) {
+typename Step<T>::Result Step<T>::run(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number,
+                                      double learning_rate) {
   return accumulate(team, thread, index, rows, number, true, learning_rate);
 }
 
 template <class T>
 typename Step<T>::Result Step<T>::gradients(Team& team, int thread, const std::int64_t* index, int rows,
-                                                    std::uint64_t number) {
+                                            std::uint64_t number) {
   return accumulate(team, thread, index, rows, number, false, 0);
 }
 
 template <class T>
 typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::int64_t* index, int rows,
-                                                     std::uint64_t number, bool updating, double learning_rate) {
+                                             std::uint64_t number, bool updating, double learning_rate) {
   const bool finishing = network_.penalized() || network_.settings().clip_norm > 0;
   const auto first = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread)]);
   const auto last = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread) + 1]);
   const double weight = batch_weight(index, rows);
   const T scale = static_cast<T>(network_.objective().mean ? 1 / weight : 1.0);
   double scalars[max_scalars] = {};
-  if (updating) network_.rule().prepare(network_.settings().hyper.data(), learning_rate, static_cast<double>(number + 1), scalars);
+  if (updating)
+    network_.rule().prepare(network_.settings().hyper.data(), learning_rate, static_cast<double>(number + 1), scalars);
 
   double loss_sum = 0;
   for (int done = 0; done < rows; done += capacity_) {
@@ -235,7 +239,8 @@ int Step<T>::first_bad_layer(const std::int64_t* index, int rows) {
     const auto finite = [&](Panels<const T> x, int columns) {
       for (int c = 0; c < columns; ++c)
         for (int r = 0; r < n; ++r)
-          if (!std::isfinite(x.data[c / width * x.stride + static_cast<std::ptrdiff_t>(r) * width + c % width])) return false;
+          if (!std::isfinite(x.data[c / width * x.stride + static_cast<std::ptrdiff_t>(r) * width + c % width]))
+            return false;
       return true;
     };
     const Pass pass{true, network_.seed(), network_.step, done, 0, n};

@@ -37,10 +37,9 @@ class Step {
   // `data` must outlive the step.
   Step(Network<T>& network, const Data<T>& data, int batch_size, GradientRoute route);
 
-  // Runs on every thread of the team; `number` counts the updates before this one. Rows of the batch are index[0 .. rows). With a result other than done,
-  // nothing was updated.
-  Result run(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number,
-             double learning_rate);
+  // Runs on every thread of the team; `number` counts the updates before this one. Rows of the batch are index[0 ..
+  // rows). With a result other than done, nothing was updated.
+  Result run(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number, double learning_rate);
 
   // As run, but ends with the gradient in the arena.
   Result gradients(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number);
@@ -66,7 +65,8 @@ class Step {
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   T scale);
   void finish_gradient(std::size_t strip, T* g);  // of strips_
-  void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate, double scale);
+  void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
+              double scale);
   double batch_weight(const std::int64_t* index, int rows) const;
 
   Network<T>& network_;
@@ -75,7 +75,7 @@ class Step {
   bool through_arena_;
   int capacity_;
   Workspace<T> work_;
-  Buffer<T> gradient_;           // the arena, if it is used
+  Buffer<T> gradient_;            // the arena, if it is used
   std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
   // What the strips phase needs of each strip, looked up once.
   struct Work {
@@ -85,7 +85,7 @@ class Step {
     Panels<const T> x, delta;
   };
   std::vector<Work> strips_;
-  std::vector<int> first_strip_;  // of each thread, and the end
+  std::vector<int> first_strip_;             // of each thread, and the end
   std::vector<double> penalties_, squares_;  // of each strip
   T* predictions_ = nullptr;
   double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;

@@ -32,7 +32,8 @@ Source from_row(Source source, std::int64_t row) {
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuffle, GradientRoute route, T* predictions)
+Trainer<T>::Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuffle, GradientRoute route,
+                    T* predictions)
     : network_(network),
       claim_(network.fits, Claim::writing, "Model.fit"),
       data_(std::move(data)),
@@ -71,7 +72,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   const auto deadline = Clock::now() + std::chrono::duration<double>(std::min(limits.seconds, 1e9));
   const double flops = network_.flops_per_row() * batch_size_;
   const auto look_every = std::max<std::int64_t>(1, static_cast<std::int64_t>(flops_between_looks / (flops + 1)));
-  std::int64_t batches = std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
+  std::int64_t batches =
+      std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
   const int threads = step_.team_size();
 
   std::int64_t done = 0;
@@ -79,7 +81,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
   bool late[2] = {false, false};
   auto until_look = look_every;
-  while (done < batches && limits.epochs > 0 && result == Step<T>::Result::done && !late[0] && !late[1] && !interrupt_pending()) {
+  while (done < batches && limits.epochs > 0 && result == Step<T>::Result::done && !late[0] && !late[1] &&
+         !interrupt_pending()) {
     begin_epoch();
     run_team(threads, [&](Team& team, int thread) {
       // Every thread walks through the same batches; the variables of thread 0 are the trainer's.
@@ -90,7 +93,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
       while (row < data_.rows && mine < batches) {
         const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
         const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
-        const auto outcome = step_.run(team, thread, order_.data() + row, rows, first + static_cast<std::uint64_t>(mine), rate);
+        const auto outcome =
+            step_.run(team, thread, order_.data() + row, rows, first + static_cast<std::uint64_t>(mine), rate);
         if (outcome != Step<T>::Result::done) {
           if (thread == 0) result = outcome;
           return;
@@ -121,8 +125,9 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   }
   if (result == Step<T>::Result::not_finite) {
     const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - network_.row));
-    report_not_finite("Model.fit", step_.first_bad_layer(order_.data() + network_.row, rows),
-                      "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(network_.row / batch_size_));
+    report_not_finite(
+        "Model.fit", step_.first_bad_layer(order_.data() + network_.row, rows),
+        "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(network_.row / batch_size_));
   }
   return done;
 }
@@ -159,16 +164,17 @@ void each_block(Network<T>& network, const Source& x, std::int64_t n, const char
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
-  run_team(threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks))), [&](Team& team, int thread) {
-    auto work = network.idle_workspaces().take(network, block);
-    for (std::int64_t i = thread; i < blocks; i += team.size()) {
-      const std::int64_t first = i * block;
-      const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
-      kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
-      f(*work, first, rows);
-    }
-    network.idle_workspaces().give(std::move(work));
-  });
+  run_team(threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks))),
+           [&](Team& team, int thread) {
+             auto work = network.idle_workspaces().take(network, block);
+             for (std::int64_t i = thread; i < blocks; i += team.size()) {
+               const std::int64_t first = i * block;
+               const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
+               kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
+               f(*work, first, rows);
+             }
+             network.idle_workspaces().give(std::move(work));
+           });
 }
 
 template <class T>
@@ -183,8 +189,13 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
     };
     if (objective.from_logits) keep();
     if (data.labels.empty()) kernels<T>().gather(from_row(data.y, first), nullptr, outputs, work.target, 0, rows);
-    network.loss_kernel().rows({y, {}, work.target, data.labels.empty() ? nullptr : data.labels.data() + first,
-                                data.weights.empty() ? nullptr : data.weights.data() + first, T(1), outputs,
+    network.loss_kernel().rows({y,
+                                {},
+                                work.target,
+                                data.labels.empty() ? nullptr : data.labels.data() + first,
+                                data.weights.empty() ? nullptr : data.weights.data() + first,
+                                T(1),
+                                outputs,
                                 loss.data() + first},
                                0, rows);
     if (!objective.from_logits) keep();

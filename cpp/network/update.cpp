@@ -31,12 +31,13 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
   rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
   std::vector<double> squares(settings.clip_norm > 0 ? chunks.size() : 0);
   run_team(threads_for(static_cast<double>(total) / chunk), [&](Team& team, int thread) {
-    const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()), self = static_cast<std::size_t>(thread);
+    const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()),
+                      self = static_cast<std::size_t>(thread);
     const std::size_t first = n * self / size, last = n * (self + 1) / size;
     double scale = 1;
     if (settings.clip_norm > 0) {
       for (std::size_t i = first; i < last; ++i)
-        squares[i] = kernels<T>().sum_of_squares(chunks[i].array->g + chunks[i].begin, chunks[i].n);
+        squares[i] = kernels<T>().sum_of_squares(chunks[i].array->g + chunks[i].begin, chunks[i].n, settings.clip());
       team.barrier(thread);
       double square = 0;
       for (double s : squares) square += s;
@@ -44,7 +45,8 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
     }
     for (std::size_t i = first; i < last; ++i) {
       const Chunk& c = chunks[i];
-      Update<T> u = settings.update_of<T>(c.array->w + c.begin, c.array->g + c.begin, c.n, scalars, learning_rate, scale);
+      Update<T> u =
+          settings.update_of<T>(c.array->w + c.begin, c.array->g + c.begin, c.n, scalars, learning_rate, scale);
       for (std::size_t k = 0; k < c.array->slots.size(); ++k) u.slots[k] = c.array->slots[k] + c.begin;
       rule.update(u);
     }

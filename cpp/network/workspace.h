@@ -73,7 +73,8 @@ class IdleWorkspaces {
   // The largest stay on top; a few are enough.
   void give(std::unique_ptr<Workspace<T>> work) {
     const std::lock_guard lock(mutex_);
-    if (idle_.size() < 8 && (idle_.empty() || idle_.back()->capacity <= work->capacity)) idle_.push_back(std::move(work));
+    if (idle_.size() < 8 && (idle_.empty() || idle_.back()->capacity <= work->capacity))
+      idle_.push_back(std::move(work));
   }
 
  private:

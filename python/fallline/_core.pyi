@@ -17,7 +17,8 @@ class Network:
     """Layers, parameters and optimizer state of one model, in one dtype.
 
     A layer spec is {"kind": "dense", "units", "activation", "use_bias", "kernel_l1", "kernel_l2", "bias_l1", "bias_l2"},
-    {"kind": "activation", "activation"}, {"kind": "dropout", "rate"} or {"kind": "rescale", "scale", "offset"}.
+    {"kind": "activation", "activation"}, {"kind": "dropout", "rate"} or {"kind": "rescale", "scale", "offset"};
+    "index" is the layer's place in the user's list.
     """
 
     def __init__(self, inputs: int, layers: Sequence[_Spec], dtype: str, seed: int) -> None: ...
@@ -46,7 +47,14 @@ class Network:
     def compile(self, loss: _Spec, optimizer: _Spec) -> None:
         """loss: {"name", "reduction", ...}; optimizer: {"name", "weight_decay", "clip_value", "clip_norm", ...}. Resets the slots."""
     def predict(self, x: Any, batch_size: int = 0) -> _Array: ...
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None, batch_size: int = 0, predictions: _Array | None = None) -> float:
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        batch_size: int = 0,
+        predictions: _Array | None = None,
+    ) -> float:
         """Mean loss over all rows, penalties included; dropout off."""
     def loss_and_gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[_Array]]: ...
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any, learning_rate: float) -> float: ...
@@ -58,15 +66,22 @@ class Network:
         batch_size: int = 32,
         shuffle: bool = True,
         predictions: _Array | None = None,
+        through_arena: bool = False,
     ) -> Trainer:
-        """Validate the data and return the loop over it; predictions (n, outputs) receives each row's training output."""
+        """Validate the data and return the loop over it; predictions (n, outputs) receives each row's training output.
+
+        through_arena stores whole gradients before the update, as clip_norm needs; the bits are the same.
+        """
 
 class Trainer:
     """Batches of consecutive epochs over one data set; holds the model's training lock until closed."""
 
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
     @property
     def batches_per_epoch(self) -> int: ...
-    def run(self, learning_rates: NDArray[np.float64], max_epochs: int, max_batches: int, max_seconds: float) -> tuple[int, NDArray[np.float64]]:
+    def run(
+        self, learning_rates: NDArray[np.float64], max_epochs: int, max_batches: int, max_seconds: float
+    ) -> tuple[int, NDArray[np.float64]]:
         """Train until a limit is reached, a signal is pending or learning_rates (one a batch, or a single one for all) runs out.
 
         Returns the number of batches done and the mean loss of each epoch finished in this call.
@@ -93,16 +108,23 @@ def optimizer_step(
     """Update params and slots[slot][i] in place; step is 1 on the first call."""
 
 def activate(name: str, x: _Array, out: _Array | None = None) -> _Array: ...
-def matmul(a: _Array, b: _Array, transpose_a: bool = False, transpose_b: bool = False, out: _Array | None = None) -> _Array: ...
-def dense_forward(x: _Array, kernel: _Array, bias: _Array | None, activation: str, out: _Array | None = None) -> _Array: ...
-def dense_backward(gradient: _Array, x: _Array, output: _Array, kernel: _Array, activation: str) -> tuple[_Array, _Array, _Array]: ...
+def matmul(
+    a: _Array, b: _Array, transpose_a: bool = False, transpose_b: bool = False, out: _Array | None = None
+) -> _Array: ...
+def dense_forward(
+    x: _Array, kernel: _Array, bias: _Array | None, activation: str, out: _Array | None = None
+) -> _Array: ...
+def dense_backward(
+    gradient: _Array, x: _Array, output: _Array, kernel: _Array, activation: str
+) -> tuple[_Array, _Array, _Array]: ...
 def softmax_cross_entropy(logits: _Array, labels: Any) -> tuple[float, _Array]: ...
-
 def get_num_threads() -> int: ...
 def set_num_threads(n: int | None) -> None:
     """None returns to the default."""
+
 def config() -> dict[str, Any]:
     """compiler, targets (built), target (chosen), target_reason, threads, threads_reason, openmp."""
+
 def forked() -> bool: ...
 
 target: Literal["baseline", "avx2", "avx512"] | str

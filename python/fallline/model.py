@@ -194,8 +194,7 @@ class Model(Network):
 
 def _array_names(model: Network) -> list[str]:
     """Return a name for each array of get_weights(): its layer's place and its own name."""
-    skipped = len(model.layers) - len(model._computing)
-    return [f"{layer + skipped}.{name}" for layer, name, _ in model._built("Model").parameters]
+    return [f"{layer}.{name}" for layer, name, _ in model._built("Model").parameters]
 
 
 def _taken(arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:

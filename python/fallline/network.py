@@ -78,7 +78,7 @@ class Network:
             return self._network
         network = _core.Network(inputs, self._specs(inputs), self.dtype, self.seed)
         for index, (layer, parameter, shape) in enumerate(network.parameters):
-            rule = self._computing[layer].initializer(parameter, self._activation_after(layer))
+            rule = self.layers[layer].initializer(parameter, self._activation_after(layer))
             value = initializers.draw(rule, shape, self.seed, index, operation)
             network.set_parameter(index, value.astype(self.dtype))
         if self.optimizer is not None and self.loss is not None:
@@ -90,10 +90,10 @@ class Network:
         """Take a network that made_for() made, and join the layers to it."""
         if network is self._network:
             return
-        places: list[dict[str, int]] = [{} for _ in self._computing]
+        places: list[dict[str, int]] = [{} for _ in self.layers]
         for index, (layer, parameter, _) in enumerate(network.parameters):
             places[layer][parameter] = index
-        for each, parameters in zip(self._computing, places, strict=True):
+        for each, parameters in zip(self.layers, places, strict=True):
             each.bind(network, parameters)
         self._network = network
 
@@ -106,7 +106,8 @@ class Network:
         width = inputs
         for layer in self._computing:
             width = layer.output_width(width)
-        return [layer.spec() for layer in self._computing]
+        first = len(self.layers) - len(self._computing)
+        return [layer.spec() | {"index": i} for i, layer in enumerate(self._computing, first)]
 
     @property
     def _last_activation(self) -> str:
@@ -114,8 +115,8 @@ class Network:
 
     def _activation_after(self, index: int) -> str:
         """The activation that follows a layer's product: its own, or that of an Activation layer."""
-        own = self._computing[index].last_activation() or "linear"
-        after = next((x for x in self._computing[index + 1 :] if x.last_activation()), None)
+        own = self.layers[index].last_activation() or "linear"
+        after = next((x for x in self.layers[index + 1 :] if x.last_activation()), None)
         return after.name if own == "linear" and isinstance(after, Activation) else own
 
     def compile(self, optimizer: Any = "adam", loss: Any = "mse", metrics: Any = ()) -> None:
@@ -273,11 +274,11 @@ class Network:
     def summary(self) -> None:
         """Print a table of the layers: output shape and number of parameters."""
         width = self.inputs
-        counts = [0] * len(self._computing)
+        counts = [0] * len(self.layers)
         for layer, _, shape in [] if self._network is None else self._network.parameters:
             counts[layer] += int(np.prod(shape))
         rows = []
-        for each, count in zip(self._computing, counts, strict=True):
+        for each, count in zip(self._computing, counts[-len(self._computing) :], strict=True):
             width = None if width is None else each.output_width(width)
             known = width is not None
             rows.append(

@@ -53,7 +53,7 @@ def test_only_one_ring_knows(ring, pattern):
 
 
 def imported_modules(path):
-    """Names of fallline's own modules that the file imports, at the top or inside functions; not those for types only."""
+    """fallline's own modules that the file imports, at the top or inside functions; not those for types only."""
     package = ("fallline", *path.relative_to(PACKAGE).parent.parts)
     tree = ast.parse(path.read_text())
     typing_only = {
@@ -76,11 +76,11 @@ def imported_modules(path):
         for name in names:
             parts = name.split(".")
             if parts[0] == "fallline" and len(parts) > 1:
-                yield (
-                    parts[1]
-                    if (PACKAGE / parts[1]).is_dir() or any(PACKAGE.glob(f"{parts[1]}.py*"))
-                    else "__init__"
-                )
+                yield parts[1] if is_module(parts[1]) else "__init__"
+
+
+def is_module(name):
+    return (PACKAGE / name).is_dir() or any(PACKAGE.glob(f"{name}.py*"))
 
 
 def ring_of(module):

@@ -1,5 +1,5 @@
-// Sets a share `rate` of the elements to zero in training and scales the others by 1 / (1 - rate). The mask is a function of
-// (seed, step, layer, element); backward makes it anew instead of keeping it.
+// Sets a share `rate` of the elements to zero in training and scales the others by 1 / (1 - rate). The mask is a
+// function of (seed, step, layer, element); backward makes it anew instead of keeping it.
 #include "network/layers/layer.h"
 
 namespace fallline {
@@ -7,25 +7,25 @@ namespace {
 
 template <class T>
 class Dropout final : public Layer<T> {
-  public:
-    Dropout(const Spec& spec, int index, int inputs) : Layer<T>(index, inputs, inputs), rate_(spec.number("rate")) {}
+ public:
+  Dropout(const Spec& spec, int index, int inputs) : Layer<T>(index, inputs, inputs), rate_(spec.number("rate")) {}
 
-    bool only_in_training() const override { return true; }
+  bool only_in_training() const override { return true; }
 
-    void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override { apply(pass, x, y); }
+  void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override { apply(pass, x, y); }
 
-  protected:
-    void backward_rows(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx) const override {
-        apply(pass, delta, dx);
-    }
+ protected:
+  void backward_rows(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx) const override {
+    apply(pass, delta, dx);
+  }
 
-  private:
-    void apply(const Pass& pass, Panels<const T> x, Panels<T> y) const {
-        const RandomKey key{pass.seed, static_cast<std::uint32_t>(this->index() + 1), pass.step};
-        this->kernels().dropout(x, y, this->inputs(), rate_, key, pass.first_row, pass.begin, pass.end);
-    }
+ private:
+  void apply(const Pass& pass, Panels<const T> x, Panels<T> y) const {
+    const RandomKey key{pass.seed, static_cast<std::uint32_t>(this->index() + 1), pass.step};
+    this->kernels().dropout(x, y, this->inputs(), rate_, key, pass.first_row, pass.begin, pass.end);
+  }
 
-    double rate_;
+  double rate_;
 };
 
 const RegisterLayer<Dropout> dropout("dropout");
