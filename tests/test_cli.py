@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.cli import main
 
 
 @pytest.fixture
@@ -213,7 +214,8 @@ BAD = [
 @pytest.mark.parametrize(
     "words, named", BAD, ids=lambda v: " ".join(v[:1] + v[-2:]) if isinstance(v, list) else ""
 )
-def test_bad_usage_is_one_line_and_writes_nothing(words, named, fallline, tmp_path):
+def test_bad_usage_is_one_line_and_writes_nothing(words, named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     written(tmp_path / "good.csv", ["x", "y"], [[i, i % 2] for i in range(40)])
     written(tmp_path / "bad.csv", ["x", "y"], [[1, 2], ["one", 2]])
     written(tmp_path / "short.csv", ["x", "y"], [[1, 2], [1]])
@@ -222,8 +224,8 @@ def test_bad_usage_is_one_line_and_writes_nothing(words, named, fallline, tmp_pa
     (tmp_path / "notes.txt").write_text("x,y\n1,2\n")
     (tmp_path / "folder").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    status, _, err = fallline(*words)
-    assert status == 2
+    assert main(words) == 2
+    err = capsys.readouterr().err
     assert len(err.splitlines()) == 1
     assert named in err
     assert sorted(tmp_path.rglob("*")) == before

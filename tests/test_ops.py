@@ -41,12 +41,8 @@ def layouts(array):
 @pytest.mark.parametrize("name", NAMES)
 def test_activations(name, n, dtype, rng):
     x = rng.normal(scale=3, size=(3, n)).astype(dtype)
-    if n == 0 and name == "softmax":
-        with refuses(ValueError, r"\(3, 0\)"):
-            fl.ops.activate(name, x)
-        return
     kept = x.copy()
-    expected = activations.VALUE[name](x.astype(np.float64))
+    expected = activations.VALUE[name](x.astype(np.float64)) if n else x
     first = fl.ops.activate(name, x)
     assert first.dtype == dtype
     np.testing.assert_allclose(first, expected, **tolerance(dtype))

@@ -72,15 +72,14 @@ py::array activate_array(const std::string& name, const py::array& x, const py::
     auto y = result<T>(out, shape, operation);
     T* target = y.mutable_data();
     if (name == "softmax") {
-      if (x.ndim() < 1 || x.shape(x.ndim() - 1) == 0)
-        bad_value(operation, "x", "shape " + shape_text(x), "at least one column");
+      if (x.ndim() < 1) bad_value(operation, "x", "shape " + shape_text(x), "at least one dimension");
+      if (x.size() == 0) return y;
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(x);
       const auto columns = x.shape(x.ndim() - 1), rows = x.size() / columns;
       const auto stride = static_cast<std::ptrdiff_t>(sizeof(T));
       const Source source{contiguous.data(), sizeof(T) == 4 ? SourceType::float32 : SourceType::float64,
                           columns * stride, stride};
-      if (rows > 0)
-        without_gil([&] { softmax_rows<T>(source, static_cast<int>(rows), static_cast<int>(columns), target); });
+      without_gil([&] { softmax_rows<T>(source, static_cast<int>(rows), static_cast<int>(columns), target); });
     } else {
       const int activation = activation_index(name);
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(x);

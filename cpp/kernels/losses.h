@@ -69,45 +69,53 @@ struct CrossEntropy {
   static constexpr const char* fused_activation = "softmax";
 };
 
+// dz = (mass softmax(z) - t) scale weight, for one row whose softmax is in y.
+template <class T>
+FALLLINE_INLINE void cross_entropy_gradient(const LossRows<T>& a, int r, T mass) {
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  const T factor = (a.weight ? a.weight[r] : T(1)) * a.scale;
+  for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
+    for (int v = 0; v < W; v += V) {
+      const std::ptrdiff_t i = at<T>(r) + v;
+      Vec<T> d = load(a.y.data + p * a.y.stride + i) * mass;
+      if (!a.labels) d = d - load(a.target.data + p * a.target.stride + i);
+      store(a.dy.data + p * a.dy.stride + i, d * factor);
+    }
+  if (a.labels) *element(a.dy, r, a.labels[r]) = (*element(a.y, r, a.labels[r]) - T(1)) * factor;
+}
+
 template <class T>
 void cross_entropy(const LossRows<T>& a, int begin, int end) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   const Panels<const T> z = a.y;
-  for (int r = begin; r < end; ++r) {
-    const T weight = a.weight ? a.weight[r] : T(1);
-    const T factor = weight * a.scale;
-    const T most = row_max<T>(z, a.outputs, r);
-    T mass = 1, dot = 0;  // sum of the targets, and of target * logit
-    if (a.labels) {
-      const int label = a.labels[r];
-      dot = z.data[label / W * z.stride + at<T>(r) + label % W] - most;
-    } else {
-      Vec<T> masses{}, dots{};
-      for (int c = 0; c < a.outputs; c += W) {
-        const Columns<T> x(z, c, a.outputs, r, most), t(a.target, c, a.outputs, r, T(0));
-        masses = masses + (t.low + t.high);
-        dots = fma(t.low, x.low - most, fma(t.high, x.high - most, dots));
+  // ln(sum e^z), what a row's targets add up to and their product with z: a register of rows shares one logarithm.
+  T sum[V], mass[V], dot[V];
+  for (int first = begin; first < end; first += V) {
+    const int rows = std::min(V, end - first);
+    for (int i = 0; i < rows; ++i) {
+      const int r = first + i;
+      const T most = row_max<T>(z, a.outputs, r);
+      if (a.labels) {
+        mass[i] = 1;
+        dot[i] = *element(z, r, a.labels[r]) - most;
+      } else {
+        Vec<T> masses{}, dots{};
+        for (int c = 0; c < a.outputs; c += W) {
+          const Columns<T> x(z, c, a.outputs, r, most), t(a.target, c, a.outputs, r, T(0));
+          masses = masses + (t.low + t.high);
+          dots = fma(t.low, x.low - most, fma(t.high, x.high - most, dots));
+        }
+        mass[i] = reduce_sum<T>(masses);
+        dot[i] = reduce_sum<T>(dots);
       }
-      mass = reduce_sum<T>(masses);
-      dot = reduce_sum<T>(dots);
+      sum[i] = row_exp<T>(z, a.y, a.outputs, r, most);
+      row_scale<T>(a.y, a.outputs, r, T(1) / sum[i]);
+      if (a.dy.data) cross_entropy_gradient<T>(a, r, mass[i]);
     }
-    const T sum = row_exp<T>(z, a.y, a.outputs, r, most);
-    row_scale<T>(a.y, a.outputs, r, T(1) / sum);
-    a.loss[r] = static_cast<double>(weight) *
-                static_cast<double>(fma(log<T>(broadcast(sum)), broadcast(mass), broadcast(-dot))[0]);
-    if (!a.dy.data) continue;
-    for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
-      for (int v = 0; v < W; v += V) {
-        const std::ptrdiff_t i = at<T>(r) + v;
-        Vec<T> d = load(a.y.data + p * a.y.stride + i) * mass;
-        if (!a.labels) d = d - load(a.target.data + p * a.target.stride + i);
-        store(a.dy.data + p * a.dy.stride + i, d * factor);
-      }
-    if (a.labels) {
-      const int label = a.labels[r];
-      T& d = a.dy.data[label / W * a.dy.stride + at<T>(r) + label % W];
-      d = (a.y.data[label / W * a.y.stride + at<T>(r) + label % W] - T(1)) * factor;
-    }
+    for (int i = rows; i < V; ++i) sum[i] = 1, mass[i] = dot[i] = 0;
+    const Vec<T> loss = fma(log<T>(load(sum)), load(mass), -load(dot));
+    for (int i = 0; i < rows; ++i)
+      a.loss[first + i] = (a.weight ? static_cast<double>(a.weight[first + i]) : 1.0) * static_cast<double>(loss[i]);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "activations.h"
 #include "table.h"
@@ -15,7 +16,13 @@ FALLLINE_INLINE std::ptrdiff_t at(int row) {
   return static_cast<std::ptrdiff_t>(row) * panel_width<T>;
 }
 
-// f(pointer offset of panel p in x, in y) for each vector of each row: y = f(x), elementwise.
+template <class T>
+FALLLINE_INLINE T* element(Panels<T> x, int row, int column) {
+  constexpr int W = panel_width<std::remove_const_t<T>>;
+  return x.data + column / W * x.stride + static_cast<std::ptrdiff_t>(row) * W + column % W;
+}
+
+// y = f(x, y) for each vector of each row.
 template <class T, class F>
 FALLLINE_INLINE void each_vector(Panels<const T> x, Panels<T> y, int columns, int begin, int end, F f) {
   for (int c = 0, p = 0; c < columns; c += panel_width<T>, ++p) {

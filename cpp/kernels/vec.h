@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -148,22 +149,25 @@ inline constexpr int registers = 16;
 #endif
 
 // Sums and maxima across lanes, pairwise: lane i meets lane i + n/2, then i + n/4, ...
-template <class T, class Op>
+template <int HALF, class T, int... I>
+FALLLINE_INLINE Vec<T> shift_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, ((I + HALF) % lanes<T>)...);
+}
+template <class T, class Op, int HALF = lanes<T> / 2>
 FALLLINE_INLINE T reduce(Vec<T> v, Op op) {
-  T lane[lanes<T>];
-  std::memcpy(lane, &v, sizeof v);
-  for (int half = lanes<T> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lane[i] = op(lane[i], lane[i + half]);
-  return lane[0];
+  if constexpr (HALF == 0)
+    return v[0];
+  else
+    return reduce<T, Op, HALF / 2>(op(v, shift_lanes<HALF, T>(v, std::make_integer_sequence<int, lanes<T>>{})), op);
 }
 
 template <class T>
 FALLLINE_INLINE T reduce_sum(Vec<T> v) {
-  return reduce<T>(v, [](T a, T b) { return a + b; });
+  return reduce<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; });
 }
 template <class T>
 FALLLINE_INLINE T reduce_max(Vec<T> v) {
-  return reduce<T>(v, [](T a, T b) { return a > b ? a : b; });
+  return reduce<T>(v, [](Vec<T> a, Vec<T> b) { return max<T>(a, b); });
 }
 
 // Columns are stored in panels of `panel_width` = two registers; weights are packed the same way.

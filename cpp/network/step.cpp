@@ -92,15 +92,20 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (layer.needs_whole_batch()) team.barrier(thread);
   };
 
+  // The batch will be given up; barriers are still crossed.
+  const auto interrupted = [&] {
+    if (interrupt_pending()) interrupted_.store(true, std::memory_order_relaxed);
+    return interrupted_.load(std::memory_order_relaxed);
+  };
+
   kernels_.gather(data_.x, index, network_.inputs(), work_.x, begin, end);
   Panels<T> y = work_.x;
   for (int i = 0; i < depth; ++i) {
-    if (interrupt_pending()) return interrupted_.store(true, std::memory_order_relaxed);
     const Layer<T>& layer = network_.layer(i);
     barrier_for(layer);
     const Panels<T> x = y;
     y = work_.y[static_cast<std::size_t>(i)];
-    layer.forward(pass, x, y);
+    if (!interrupted()) layer.forward(pass, x, y);
     barrier_for(layer);
   }
 
@@ -123,12 +128,12 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);
 
   for (int i = depth - 1; i > network_.lowest_trained(); --i) {
-    if (interrupt_pending()) return interrupted_.store(true, std::memory_order_relaxed);
     const Layer<T>& layer = network_.layer(i);
     const auto k = static_cast<std::size_t>(i);
     barrier_for(layer);
-    layer.backward(pass, work_.y[k], work_.delta[k], work_.delta[k - 1],
-                   {network_.layer(i - 1).fused_activation(), work_.y[k - 1]});
+    if (!interrupted())
+      layer.backward(pass, work_.y[k], work_.delta[k], work_.delta[k - 1],
+                     {network_.layer(i - 1).fused_activation(), work_.y[k - 1]});
     barrier_for(layer);
   }
 }
