@@ -203,6 +203,12 @@ class Network:
         """
         operation = "Model.train_on_batch"
         optimizer, _ = self._compiled(operation)
+        network = self._network
+        if type(X) is type(y) is np.ndarray and sample_weight is None and network is not None:
+            try:
+                return network.train_on_batch(X, y, None, optimizer.rate(network.step))
+            except (TypeError, ValueError, _core.NonFiniteLoss):
+                pass  # as in predict()
         network, data = self.data(X, y, sample_weight, operation)
         loss = network.train_on_batch(*data, optimizer.rate(network.step))
         self.adopt(network)
