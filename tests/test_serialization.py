@@ -110,7 +110,6 @@ def test_a_failed_save_keeps_the_old_file(model, path, monkeypatch, blobs):
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert sorted(path.parent.iterdir()) == files
-    assert_same_bits(fl.load_model(path).get_weights()[:0], [])
 
 
 def test_saving_leaves_one_file(path):

@@ -10,11 +10,10 @@ import pytest
 
 from codebase.tree import ROOT
 
-# pybind11's own: the metaclass of its classes, and the __init__ that refuses where none is bound
+# pybind11's classes have a metaclass of its own
 NOT_IN_THE_STUB = """
 fallline._core.Network
 fallline._core.Trainer
-fallline._core.Trainer.__init__
 """
 
 

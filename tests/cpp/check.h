@@ -53,41 +53,42 @@ bool quick();
 
 }  // namespace fallline::testing
 
-#define TEST(name)                                                                       \
-  static void test_##name();                                                             \
-  static const ::fallline::testing::Register register_##name(#name, test_##name);        \
+#define TEST(name)                                                                \
+  static void test_##name();                                                      \
+  static const ::fallline::testing::Register register_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK(condition)                                                           \
-  do {                                                                             \
-    if (!(condition)) ::fallline::testing::fail(__FILE__, __LINE__, #condition);   \
+#define CHECK(condition)                                                         \
+  do {                                                                           \
+    if (!(condition)) ::fallline::testing::fail(__FILE__, __LINE__, #condition); \
   } while (false)
 
-#define CHECK_EQUAL(got, expected)                                                                                 \
-  do {                                                                                                             \
-    const auto& got_ = (got);                                                                                      \
-    const auto& expected_ = (expected);                                                                            \
-    if (!(got_ == expected_))                                                                                      \
-      ::fallline::testing::fail(__FILE__, __LINE__,                                                                \
-                                ::fallline::testing::text(#got " is ", got_, "; expected ", expected_));           \
+#define CHECK_EQUAL(got, expected)                                                                       \
+  do {                                                                                                   \
+    const auto& got_ = (got);                                                                            \
+    const auto& expected_ = (expected);                                                                  \
+    if (!(got_ == expected_))                                                                            \
+      ::fallline::testing::fail(__FILE__, __LINE__,                                                      \
+                                ::fallline::testing::text(#got " is ", got_, "; expected ", expected_)); \
   } while (false)
 
-#define CHECK_NEAR(got, expected, tolerance)                                                                       \
-  do {                                                                                                             \
-    const auto got_ = static_cast<double>(got), expected_ = static_cast<double>(expected);                         \
-    if (const auto tolerance_ = static_cast<double>(tolerance); !::fallline::testing::is_near(got_, expected_, tolerance_)) \
-      ::fallline::testing::fail(                                                                                   \
-          __FILE__, __LINE__,                                                                                      \
-          ::fallline::testing::text(#got " is ", got_, "; expected ", expected_, " within ", tolerance_));         \
+#define CHECK_NEAR(got, expected, tolerance)                                                               \
+  do {                                                                                                     \
+    const auto got_ = static_cast<double>(got), expected_ = static_cast<double>(expected);                 \
+    if (const auto tolerance_ = static_cast<double>(tolerance);                                            \
+        !::fallline::testing::is_near(got_, expected_, tolerance_))                                        \
+      ::fallline::testing::fail(                                                                           \
+          __FILE__, __LINE__,                                                                              \
+          ::fallline::testing::text(#got " is ", got_, "; expected ", expected_, " within ", tolerance_)); \
   } while (false)
 
-#define CHECK_THROWS(Exception, ...)                                                                  \
-  do {                                                                                                \
-    bool thrown_ = false;                                                                             \
-    try {                                                                                             \
-      __VA_ARGS__;                                                                                    \
-    } catch (const Exception&) {                                                                      \
-      thrown_ = true;                                                                                 \
-    }                                                                                                 \
+#define CHECK_THROWS(Exception, ...)                                                                        \
+  do {                                                                                                      \
+    bool thrown_ = false;                                                                                   \
+    try {                                                                                                   \
+      __VA_ARGS__;                                                                                          \
+    } catch (const Exception&) {                                                                            \
+      thrown_ = true;                                                                                       \
+    }                                                                                                       \
     if (!thrown_) ::fallline::testing::fail(__FILE__, __LINE__, #__VA_ARGS__ " did not throw " #Exception); \
   } while (false)

@@ -68,7 +68,8 @@ class Matrix {
         columns_(columns),
         width_(width),
         stride_(static_cast<std::ptrdiff_t>(rows + 1) * width),
-        data_(static_cast<std::size_t>((columns - 1) / width * stride_ + static_cast<std::ptrdiff_t>(rows) * width), fill) {}
+        data_(static_cast<std::size_t>((columns - 1) / width * stride_ + static_cast<std::ptrdiff_t>(rows) * width),
+              fill) {}
 
   int rows() const { return rows_; }
   int columns() const { return columns_; }

@@ -18,9 +18,8 @@ std::vector<int> depths(int width) {
 // [begin, end): whole batches, tile_rows and row_block more or less one row, and parts of a batch.
 std::vector<std::pair<int, int>> row_ranges(int depth) {
   if (depth > 100) return {{0, 1}, {3, 10}, {50, 150}};
-  return {{0, 1},  {0, 2},   {0, 5},   {0, 6},    {0, 7},    {0, 12},  {0, 13},   {0, 14},
-          {0, 15}, {0, 29},  {0, 95},  {0, 96},   {0, 97},   {0, 200}, {17, 18},  {1, 9},
-          {5, 5},  {90, 99}, {64, 96}, {99, 200}, {199, 200}};
+  return {{0, 1},  {0, 2},  {0, 5},   {0, 6},   {0, 7}, {0, 12}, {0, 13},  {0, 14},  {0, 15},   {0, 29},   {0, 95},
+          {0, 96}, {0, 97}, {0, 200}, {17, 18}, {1, 9}, {5, 5},  {90, 99}, {64, 96}, {99, 200}, {199, 200}};
 }
 
 // Packed weights [n/W][depth][W], zero beyond the last column, and start [n/W][W].
@@ -36,9 +35,7 @@ struct Weights {
     each_element(depth, n, [&](int k, int c) { (*this)(k, c) = static_cast<T>(random.uniform(-1, 1)); });
     for (int c = 0; c < n; ++c) start[static_cast<std::size_t>(c)] = static_cast<T>(random.uniform(-1, 1));
   }
-  T& operator()(int k, int c) {
-    return packed[static_cast<std::size_t>((c / width * depth + k) * width + c % width)];
-  }
+  T& operator()(int k, int c) { return packed[static_cast<std::size_t>((c / width * depth + k) * width + c % width)]; }
 };
 
 // The chain of each element, and its sum in double with a bound of the chain's error.
@@ -93,8 +90,8 @@ void check_untouched(const Matrix<T>& c, int begin, int end, T fill) {
 constexpr double untouched = -77;
 
 template <class T>
-void check_forward(const KernelTable<T>& table, const ActivationKernels<T>& kernel, const Matrix<T>& a, Weights<T>& b, int n,
-                   const Reference<T>& expected, int begin, int end) {
+void check_forward(const KernelTable<T>& table, const ActivationKernels<T>& kernel, const Matrix<T>& a, Weights<T>& b,
+                   int n, const Reference<T>& expected, int begin, int end) {
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
   kernel.forward({a, b.depth, b.packed.data(), b.start.data(), c, n, {}}, begin, end);
@@ -108,8 +105,8 @@ void check_forward(const KernelTable<T>& table, const ActivationKernels<T>& kern
 }
 
 template <class T>
-void check_backward(const KernelTable<T>& table, const ActivationKernels<T>& kernel, const Matrix<T>& a, Weights<T>& b, int n,
-                    const Matrix<T>& gate, const Reference<T>& expected, int begin, int end) {
+void check_backward(const KernelTable<T>& table, const ActivationKernels<T>& kernel, const Matrix<T>& a, Weights<T>& b,
+                    int n, const Matrix<T>& gate, const Reference<T>& expected, int begin, int end) {
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
   kernel.backward({a, b.depth, b.packed.data(), nullptr, c, n, gate}, begin, end);
@@ -161,7 +158,8 @@ TEST(products_do_not_depend_on_the_rows_around) {
           const Where where(kernel.name, " depth ", depth, " columns ", n);
           Matrix<T> whole(rows, n, width), single(rows, n, width), parts(rows, n, width);
           kernel.forward({a, depth, b.packed.data(), b.start.data(), whole, n, {}}, 0, rows);
-          for (int r = 0; r < rows; ++r) kernel.forward({a, depth, b.packed.data(), b.start.data(), single, n, {}}, r, r + 1);
+          for (int r = 0; r < rows; ++r)
+            kernel.forward({a, depth, b.packed.data(), b.start.data(), single, n, {}}, r, r + 1);
           for (int r = 0; r < rows;) {
             const int end = std::min(rows, r + 1 + random.below(20));
             kernel.forward({a, depth, b.packed.data(), b.start.data(), parts, n, {}}, r, end);
@@ -181,7 +179,8 @@ TEST(activation_values_and_gradients) {
     const int width = table.panel_width, rows = 5;
     Random random(3);
     for (const int n : column_counts(width)) {
-      const Matrix<T> x = Matrix<T>(rows, n, width).randomize(random, -4, 4), dy = Matrix<T>(rows, n, width).randomize(random);
+      const Matrix<T> x = Matrix<T>(rows, n, width).randomize(random, -4, 4),
+                      dy = Matrix<T>(rows, n, width).randomize(random);
       for (int i = 0; i < table.activation_count; ++i) {
         const ActivationKernels<T>& kernel = table.activations[i];
         const Where where(kernel.name, " columns ", n);
@@ -215,15 +214,22 @@ TEST(weight_gradients_match_naive_loops) {
       const Matrix<T> x = Matrix<T>(rows, inputs, width, nan<T>).randomize(random);
       for (const int columns : {1, width / 2 - 1, width / 2, width / 2 + 1, width - 1, width}) {
         const Matrix<T> delta = Matrix<T>(rows, columns, width).randomize(random);
-        for (const auto& [begin, end] : {std::pair{0, inputs}, {0, 1}, {0, width}, {width, 3 * width}, {2 * width, inputs},
-                                         {3, width + 7}, {width - 1, width + 1}}) {
+        for (const auto& [begin, end] : {std::pair{0, inputs},
+                                         {0, 1},
+                                         {0, width},
+                                         {width, 3 * width},
+                                         {2 * width, inputs},
+                                         {3, width + 7},
+                                         {width - 1, width + 1}}) {
           if (rows > 100 && end - begin > width + 5) continue;
           for (const bool accumulate : {false, true}) {
-            const Where where("rows ", rows, " columns ", columns, " strip ", begin, "..", end, accumulate ? " accumulate" : "");
+            const Where where("rows ", rows, " columns ", columns, " strip ", begin, "..", end,
+                              accumulate ? " accumulate" : "");
             Matrix<T> g(end - begin, columns, width, accumulate ? T(0) : nan<T>);
             if (accumulate) g.randomize(random);
             const Matrix<T> before = g;
-            table.weight_gradient({x, begin, end, Panels<const T>(delta).data, columns, rows, Panels<T>(g).data, accumulate});
+            table.weight_gradient(
+                {x, begin, end, Panels<const T>(delta).data, columns, rows, Panels<T>(g).data, accumulate});
             each_element(end - begin, width, [&](int k, int c) {
               T sum = accumulate ? before(k, c) : T(0);
               for (int r = 0; r < rows; ++r) sum = multiply_add(fused, x(r, begin + k), delta(r, c), sum);
@@ -287,8 +293,10 @@ TEST(transpose_there_and_back) {
 
 template <class T>
 const KernelTable<T>& table_of(const Target& target) {
-  if constexpr (std::is_same_v<T, float>) return target.float32;
-  else return target.float64;
+  if constexpr (std::is_same_v<T, float>)
+    return target.float32;
+  else
+    return target.float64;
 }
 
 // What products and activations give on one target, the padding left out.
@@ -296,10 +304,13 @@ template <class T>
 std::vector<T> results(const KernelTable<T>& table) {
   const int width = table.panel_width, rows = 37, depth = 700, n = 45;
   Random random(7);
-  Matrix<T> x = Matrix<T>(rows, depth, width).randomize(random), delta = Matrix<T>(rows, n, width).randomize(random, -9, 9);
+  Matrix<T> x = Matrix<T>(rows, depth, width).randomize(random),
+            delta = Matrix<T>(rows, n, width).randomize(random, -9, 9);
   Weights<T> b(random, depth, n, width);
   std::vector<T> all;
-  const auto keep = [&](const Matrix<T>& m) { each_element(m.rows(), m.columns(), [&](int r, int c) { all.push_back(m(r, c)); }); };
+  const auto keep = [&](const Matrix<T>& m) {
+    each_element(m.rows(), m.columns(), [&](int r, int c) { all.push_back(m(r, c)); });
+  };
   for (int i = 0; i < table.activation_count; ++i) {
     Matrix<T> c(rows, n, width), value(rows, n, width), slope = delta;
     table.activations[i].forward({x, depth, b.packed.data(), b.start.data(), c, n, {}}, 0, rows);

@@ -76,7 +76,9 @@ struct LossCase {
       weight.push_back(static_cast<T>(random.uniform(0.5, 2)));
       if (classes) labels.push_back(random.below(columns));
     }
-    if (classes) each_element(rows, columns, [&](int r, int c) { target(r, c) = labels[static_cast<std::size_t>(r)] == c ? T(1) : T(0); });
+    if (classes)
+      each_element(rows, columns,
+                   [&](int r, int c) { target(r, c) = labels[static_cast<std::size_t>(r)] == c ? T(1) : T(0); });
   }
 
   void run(const LossKernel<T>& kernel, bool weighted, T scale, bool with_gradient) {
@@ -107,7 +109,8 @@ void check_loss(const LossKernel<T>& kernel, LossCase<T>& at, bool weighted, dou
       up[static_cast<std::size_t>(c)] += step;
       down[static_cast<std::size_t>(c)] -= step;
       const long double slope = (formula(kernel.name, up, t) - formula(kernel.name, down, t)) / (2 * step);
-      CHECK_NEAR(at.dy(r, c), weight * scale * slope, 32 * epsilon<T> * scale * (1 + columns) * std::max(1.0, size) + 1e-9);
+      CHECK_NEAR(at.dy(r, c), weight * scale * slope,
+                 32 * epsilon<T> * scale * (1 + columns) * std::max(1.0, size) + 1e-9);
     }
   }
 }
@@ -142,8 +145,8 @@ TEST(losses_without_gradient_and_by_row) {
         with.run(kernel, true, T(1), true);
         without.run(kernel, true, T(1), false);
         for (int r = begin; r < end; ++r)
-          kernel.rows({single.y, single.dy, single.target, classes ? single.labels.data() : nullptr, single.weight.data(), T(1),
-                       single.z.columns(), single.loss.data()},
+          kernel.rows({single.y, single.dy, single.target, classes ? single.labels.data() : nullptr,
+                       single.weight.data(), T(1), single.z.columns(), single.loss.data()},
                       r, r + 1);
         CHECK(with.loss == without.loss);
         CHECK(with.loss == single.loss);
@@ -164,7 +167,8 @@ TEST(losses_stay_finite_for_large_logits) {
       if (!kernel.fused_activation) continue;
       const Where where(kernel.name);
       LossCase<T> at(table, random, 3, 1, kernel.takes_labels);
-      each_element(rows, 3, [&](int r, int c) { at.y(r, c) = at.z(r, c) = static_cast<T>((r + c) % 3 == 0 ? 1000 : -1000); });
+      each_element(rows, 3,
+                   [&](int r, int c) { at.y(r, c) = at.z(r, c) = static_cast<T>((r + c) % 3 == 0 ? 1000 : -1000); });
       at.run(kernel, false, T(1), true);
       for (int r = begin; r < end; ++r) {
         const Row z = row_of(at.z, r), t = row_of(at.target, r), p = prediction(kernel.name, z);

@@ -22,7 +22,8 @@ class UserArray {
     bytes_.resize(static_cast<std::size_t>(1 + (*highest - *lowest + 1) * element));
     for (int r = 0; r < rows; ++r)
       for (int c = 0; c < columns; ++c) {
-        const auto value = static_cast<From>(random.uniform(std::is_signed_v<From> ? -1e6 : 0, std::is_signed_v<From> ? 1e6 : 255));
+        const auto value =
+            static_cast<From>(random.uniform(std::is_signed_v<From> ? -1e6 : 0, std::is_signed_v<From> ? 1e6 : 255));
         std::memcpy(&bytes_[place(r, c)], &value, sizeof value);
       }
   }
@@ -57,8 +58,8 @@ void check_gather(const KernelTable<T>& table, Random& random) {
   const int width = table.panel_width;
   const std::int64_t shuffled[rows] = {3, 8, 8, 0, 5, 1, 2, 7, 6};
   for (const int columns : column_counts(width))
-    for (const auto& [row_stride, column_stride] : {std::pair{columns, 1}, {columns + 3, 1}, {2 * columns, 2}, {1, rows},
-                                                    {-columns, 1}, {columns, -1}, {0, 1}})
+    for (const auto& [row_stride, column_stride] :
+         {std::pair{columns, 1}, {columns + 3, 1}, {2 * columns, 2}, {1, rows}, {-columns, 1}, {columns, -1}, {0, 1}})
       for (const std::int64_t* index : {static_cast<const std::int64_t*>(nullptr), shuffled}) {
         const Where where("columns ", columns, " strides ", row_stride, " ", column_stride, index ? " indexed" : "");
         const UserArray<From> array(random, rows, columns, row_stride, column_stride);
