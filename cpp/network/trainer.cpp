@@ -1,7 +1,6 @@
 #include "network/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -13,6 +12,9 @@ namespace {
 
 // The clock is read once in this many FLOPs of work, a few microseconds.
 constexpr double flops_between_looks = 2e5;
+
+// Steps of this many FLOPs take about a millisecond, beside which waiting at barriers is little.
+constexpr double flops_of_long_steps = 1e8;
 
 // Rows that go through all layers together outside training.
 constexpr int inference_block = 128;
@@ -40,7 +42,9 @@ Trainer<T>::Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuf
       batch_size_(static_cast<int>(std::min<std::int64_t>(batch_size, data_.rows))),
       shuffle_(shuffle),
       step_(network, data_, batch_size_, route),
-      order_(static_cast<std::size_t>(data_.rows)) {
+      order_(static_cast<std::size_t>(data_.rows)),
+      look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))),
+      pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
   step_.keep_predictions(predictions);
   std::iota(order_.begin(), order_.end(), 0);
   if (network_.row >= data_.rows) network_.row = 0;
@@ -64,58 +68,70 @@ double Trainer<T>::running_loss() const {
   return weight_ > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
 }
 
+// Batches [done, last) of this run, to the end of the epoch or until a moment: one parallel region.
 template <class T>
-std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
-  using Clock = std::chrono::steady_clock;
-  const Claim claim(network_.users, Claim::writing, "Model.fit");
-  const InterruptScope interrupts;
-  const auto deadline = Clock::now() + std::chrono::duration<double>(std::min(limits.seconds, 1e9));
-  const double flops = network_.flops_per_row() * batch_size_;
-  const auto look_every = std::max<std::int64_t>(1, static_cast<std::int64_t>(flops_between_looks / (flops + 1)));
-  std::int64_t batches =
-      std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
-  const int threads = step_.team_size();
-
-  std::int64_t done = 0;
+typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<double>& rates, std::int64_t last,
+                                             Clock::time_point until, std::int64_t& done) {
   auto result = Step<T>::Result::done;
   // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
   bool late[2] = {false, false};
-  auto until_look = look_every;
-  while (done < batches && limits.epochs > 0 && result == Step<T>::Result::done && !late[0] && !late[1] &&
-         !interrupt_pending()) {
-    begin_epoch();
-    run_team(threads, [&](Team& team, int thread) {
-      // Every thread walks through the same batches; the variables of thread 0 are the trainer's.
-      std::int64_t row = network_.row, mine = done;
-      const std::uint64_t first = network_.step - static_cast<std::uint64_t>(done);
-      if (thread == 0) step_.plan(team.size());
-      team.barrier(thread);
-      while (row < data_.rows && mine < batches) {
-        const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
-        const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
-        const auto outcome =
-            step_.run(team, thread, order_.data() + row, rows, first + static_cast<std::uint64_t>(mine), rate);
-        if (outcome != Step<T>::Result::done) {
-          if (thread == 0) result = outcome;
-          return;
-        }
-        row += rows;
-        ++mine;
-        if (thread == 0) {
-          ++network_.step;
-          network_.row = row;
-          loss_ += step_.loss_sum();
-          weight_ += step_.weight_sum();
-          penalty_ = step_.penalty();
-          done = mine;
-          if (--until_look == 0) {
-            until_look = look_every;
-            late[mine & 1] = Clock::now() >= deadline || interrupt_pending();
-          }
-        }
-        if (late[(mine + 1) & 1]) return;
+  run_team(threads, [&](Team& team, int thread) {
+    // Every thread walks through the same batches; the variables of thread 0 are the trainer's.
+    std::int64_t row = network_.row, mine = done, until_look = look_every_;
+    const std::uint64_t first = network_.step - static_cast<std::uint64_t>(done);
+    if (thread == 0) step_.plan(team.size());
+    team.barrier(thread);
+    while (row < data_.rows && mine < last) {
+      const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
+      const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
+      const auto number = first + static_cast<std::uint64_t>(mine);
+      const auto outcome = step_.run(team, thread, order_.data() + row, rows, number, rate);
+      if (outcome != Step<T>::Result::done) {
+        if (thread == 0) result = outcome;
+        return;
       }
-    });
+      row += rows;
+      ++mine;
+      if (thread == 0) {
+        ++network_.step;
+        network_.row = row;
+        loss_ += step_.loss_sum();
+        weight_ += step_.weight_sum();
+        penalty_ = step_.penalty();
+        done = mine;
+        if (--until_look == 0) {
+          until_look = look_every_;
+          late[mine & 1] = Clock::now() >= until || interrupt_pending();
+        }
+      }
+      if (late[(mine + 1) & 1]) return;
+    }
+  });
+  return result;
+}
+
+template <class T>
+std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
+  const Claim claim(network_.users, Claim::writing, "Model.fit");
+  const InterruptScope interrupts;
+  const auto after = [](double seconds) {
+    return Clock::now() +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e8)));
+  };
+  const auto deadline = after(limits.seconds);
+  const auto last =
+      std::min(limits.batches, rates.size() == 1 ? limits.batches : static_cast<std::int64_t>(rates.size()));
+
+  std::int64_t done = 0;
+  auto result = Step<T>::Result::done;
+  for (auto now = Clock::now();
+       done < last && limits.epochs > 0 && result == Step<T>::Result::done && now < deadline && !interrupt_pending();) {
+    begin_epoch();
+    const auto begun = now;
+    const std::int64_t before = done;
+    result = stretch(pace_.threads(), rates, last, std::min(deadline, after(pace_.seconds())), done);
+    now = Clock::now();
+    pace_.record(done - before, std::chrono::duration<double>(now - begun).count());
     if (network_.row >= data_.rows) {
       epoch_losses.push_back(mean_loss());
       network_.row = 0;

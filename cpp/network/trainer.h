@@ -1,12 +1,14 @@
 // The loop over batches and epochs between two calls from Python.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "network/claim.h"
+#include "network/pace.h"
 #include "network/step.h"
 
 namespace fallline {
@@ -35,6 +37,10 @@ class Trainer {
   double running_loss() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  typename Step<T>::Result stretch(int threads, const std::vector<double>& rates, std::int64_t last,
+                                   Clock::time_point until, std::int64_t& done);
   void begin_epoch();
   double mean_loss() const;
 
@@ -45,6 +51,8 @@ class Trainer {
   bool shuffle_;
   Step<T> step_;
   std::vector<std::int64_t> order_;
+  std::int64_t look_every_;  // batches between two looks at the clock
+  Pace pace_;
   std::optional<std::uint64_t> ordered_epoch_;  // whose order it is
   double loss_ = 0, weight_ = 0, penalty_ = 0;  // of the running epoch
 };
