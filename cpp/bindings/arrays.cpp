@@ -24,6 +24,13 @@ py::array as_array(const py::object& value, const std::string& operation, const 
   return a;
 }
 
+py::array in_place(const py::object& value, const std::string& operation, const std::string& name) {
+  if (!py::isinstance<py::array>(value))
+    bad_type(operation, name, "type " + std::string(py::str(py::type::of(value).attr("__name__"))),
+             "a NumPy array, written in place");
+  return py::reinterpret_borrow<py::array>(value);
+}
+
 Source as_source(const py::array& a, std::int64_t columns, const std::string& operation, const std::string& name) {
   const auto expected = "(*, " + std::to_string(columns) + ")";
   const bool vector = a.ndim() == 1 && columns == 1;

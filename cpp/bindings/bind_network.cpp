@@ -1,11 +1,9 @@
 // Network and Trainer: one Python class each for both dtypes.
-#include <mutex>
 #include <variant>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "network/trainer.h"
-#include "runtime/interrupt.h"
 
 namespace fallline {
 namespace {
@@ -20,8 +18,6 @@ struct Engine {
 
 template <template <class> class Of>
 using EitherDtype = std::variant<std::unique_ptr<Of<float>>, std::unique_ptr<Of<double>>>;
-
-class PyTrainer;
 
 class PyNetwork {
  public:
@@ -151,7 +147,7 @@ class PyNetwork {
   static T* predictions_of(const Network<T>& network, const py::object& predictions, std::int64_t rows,
                            const char* operation, std::vector<py::array>& owners) {
     if (predictions.is_none()) return nullptr;
-    owners.push_back(as_array(predictions, operation, "predictions"));
+    owners.push_back(in_place(predictions, operation, "predictions"));
     expect_shape(owners.back(), {static_cast<py::ssize_t>(rows), network.outputs()}, operation, "predictions");
     return writable<T>(owners.back(), operation, "predictions");
   }
@@ -176,29 +172,36 @@ class PyNetwork {
 };
 
 class PyTrainer {
- public:
-  PyTrainer(const PyNetwork& network, const py::object& x, const py::object& y, const py::object& weight,
-            std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
-    if (batch_size < 1)
-      throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
-    const auto route = through_arena ? GradientRoute::arena : GradientRoute::automatic;
-    network.visit([&]<class T>(Engine<T>& e) {
-      Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", owners_);
-      T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data.rows, "Model.fit", owners_);
-      const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data.rows));
-      trainer_ = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
-    });
-  }
+  // In the order of their making: the trainer goes first, the network last.
+  struct State {
+    py::object network;
+    std::vector<py::array> arrays;
+    EitherDtype<Trainer> trainer;
+  };
 
   // f(trainer) with the trainer of this dtype.
   template <class F>
   auto visit(F&& f) const {
-    return std::visit(
-        [&](const auto& trainer) {
-          if (!trainer) throw std::runtime_error("Trainer: it has been closed; expected an open trainer");
-          return f(*trainer);
-        },
-        trainer_);
+    const std::shared_ptr<State> state = state_;
+    if (!state) throw std::runtime_error("Trainer: it has been closed; expected an open trainer");
+    return std::visit([&](const auto& trainer) { return f(*trainer); }, state->trainer);
+  }
+
+ public:
+  PyTrainer(const py::object& owner, const py::object& x, const py::object& y, const py::object& weight,
+            std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
+    if (batch_size < 1)
+      throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
+    const auto route = through_arena ? GradientRoute::arena : GradientRoute::automatic;
+    const auto& network = py::cast<const PyNetwork&>(owner);
+    state_ = std::make_shared<State>();
+    state_->network = owner;
+    network.visit([&]<class T>(Engine<T>& e) {
+      Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays);
+      T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data.rows, "Model.fit", state_->arrays);
+      const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data.rows));
+      state_->trainer = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
+    });
   }
 
   std::int64_t batches_per_epoch() const {
@@ -215,23 +218,22 @@ class PyTrainer {
     const std::int64_t batches = visit([&](auto& trainer) {
       return without_gil([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
     });
-    if (interrupt_pending()) {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      clear_interrupt();  // a handler of the user's own took it
-    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     return py::make_tuple(batches, py::array_t<double>(static_cast<py::ssize_t>(losses.size()), losses.data()));
   }
 
-  // Lets go of the model and the data.
-  void close() {
-    std::visit([](auto& trainer) { trainer.reset(); }, trainer_);
-    owners_.clear();
-  }
+  // Lets go of the model and the data, once a run on another thread is over.
+  void close() { state_.reset(); }
 
  private:
-  std::vector<py::array> owners_;
-  EitherDtype<Trainer> trainer_;
+  std::shared_ptr<State> state_;
 };
+
+// Slots are counted from 0; what lies below means the parameter itself.
+int slot_index(int slot) {
+  if (slot < 0) throw py::index_error("Network: slot is " + std::to_string(slot) + "; expected at least 0");
+  return slot;
+}
 
 // A counter of the network as a read-write property.
 template <class Member>
@@ -280,11 +282,11 @@ void bind_network(py::module_& m) {
           "set_parameter", [](const PyNetwork& n, int index, const py::object& v) { n.set(-1, index, v); },
           py::arg("index"), py::arg("value"))
       .def(
-          "get_slot", [](const PyNetwork& n, int slot, int index) { return n.get(std::max(slot, 0), index); },
+          "get_slot", [](const PyNetwork& n, int slot, int index) { return n.get(slot_index(slot), index); },
           py::arg("slot"), py::arg("index"))
       .def(
           "set_slot",
-          [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(std::max(slot, 0), index, v); },
+          [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(slot_index(slot), index, v); },
           py::arg("slot"), py::arg("index"), py::arg("value"))
       .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"))
       .def("predict", &PyNetwork::predict, py::arg("x"), py::arg("batch_size") = 0)
@@ -296,7 +298,7 @@ void bind_network(py::module_& m) {
            py::arg("learning_rate"))
       .def(
           "trainer",
-          [](const PyNetwork& n, const py::object& x, const py::object& y, const py::object& weight,
+          [](const py::object& n, const py::object& x, const py::object& y, const py::object& weight,
              std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
             return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, shuffle, predictions, through_arena);
           },

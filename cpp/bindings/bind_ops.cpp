@@ -29,14 +29,15 @@ Source transposed(Source s) {
 template <class T>
 py::array_t<T> result(const py::object& out, const std::vector<py::ssize_t>& shape, const std::string& operation) {
   if (out.is_none()) return py::array_t<T>(shape);
-  const auto a = as_array(out, operation, "out");
+  const auto a = in_place(out, operation, "out");
   writable<T>(a, operation, "out");
   expect_shape(a, shape, operation, "out");
   return a;
 }
 
+// By their bounds, which may see an overlap between interleaved views that have none.
 bool overlap(const py::array& a, const py::array& b) {
-  return py::cast<bool>(py::module_::import("numpy").attr("shares_memory")(a, b));
+  return py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(a, b));
 }
 
 py::array matmul(const py::array& a, const py::array& b, bool transpose_a, bool transpose_b, const py::object& out) {
@@ -71,6 +72,8 @@ py::array activate_array(const std::string& name, const py::array& x, const py::
     const std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim());
     auto y = result<T>(out, shape, operation);
     T* target = y.mutable_data();
+    if (!out.is_none() && overlap(y, x) && (y.data() != x.data() || !(x.flags() & py::array::c_style)))
+      bad_value(operation, "out", "memory shared with x", "x itself or memory of its own");
     if (name == "softmax") {
       if (x.ndim() < 1) bad_value(operation, "x", "shape " + shape_text(x), "at least one dimension");
       if (x.size() == 0) return y;

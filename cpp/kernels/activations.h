@@ -1,5 +1,5 @@
 // Elementwise activations: y = value(z), and the gradient with respect to z from dy and y.
-// Softmax, which needs whole rows, is in softmax.h.
+// Softmax, which needs whole rows, is in rows.h.
 #pragma once
 
 #include "math.h"

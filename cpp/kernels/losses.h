@@ -38,13 +38,19 @@ struct BinaryCrossEntropy {
 
 using ElementwiseLosses = TypeList<MeanSquaredError, BinaryCrossEntropy>;
 
+// In double, since 1 / (sum of weights) may leave the range of T.
+template <class T>
+FALLLINE_INLINE T row_factor(const LossRows<T>& a, int r) {
+  return static_cast<T>((a.weight ? static_cast<double>(a.weight[r]) : 1.0) * a.scale);
+}
+
 template <class T, class Loss>
 void elementwise_loss(const LossRows<T>& a, int begin, int end) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   const T mean = T(1) / static_cast<T>(a.outputs);
   for (int r = begin; r < end; ++r) {
     const T weight = a.weight ? a.weight[r] : T(1);
-    const Vec<T> factor = broadcast(weight * a.scale * mean);
+    const Vec<T> factor = broadcast(row_factor(a, r) * mean);
     Vec<T> sum{};
     for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
       for (int v = 0; v < W; v += V) {
@@ -73,7 +79,7 @@ struct CrossEntropy {
 template <class T>
 FALLLINE_INLINE void cross_entropy_gradient(const LossRows<T>& a, int r, T mass) {
   constexpr int W = panel_width<T>, V = lanes<T>;
-  const T factor = (a.weight ? a.weight[r] : T(1)) * a.scale;
+  const T factor = row_factor(a, r);
   for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
     for (int v = 0; v < W; v += V) {
       const std::ptrdiff_t i = at<T>(r) + v;

@@ -51,10 +51,13 @@ struct LossRows {
   Panels<const T> target;      // dense targets, or
   const std::int32_t* labels;  // classes
   const T* weight;             // of each row, or nullptr for ones
-  T scale;                     // of the gradient
+  double scale;                // of the gradient
   int outputs;
   double* loss;  // of each row, weighted
 };
+
+inline constexpr int max_slots = 3;
+inline constexpr int max_scalars = 8;
 
 // n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], then scaled; the weights
 // shrink by `shrink` first (decoupled decay).
@@ -62,14 +65,11 @@ template <class T>
 struct Update {
   T* w;
   const T* g;
-  T* slots[3];
+  T* slots[max_slots];
   std::ptrdiff_t n;
   const double* scalars;  // from prepare()
   double scale, clip, shrink;
 };
-
-inline constexpr int max_slots = 3;
-inline constexpr int max_scalars = 8;
 
 template <class T>
 struct ActivationKernels {

@@ -120,6 +120,9 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer) {
   objective.mean = loss.text("reduction") == "mean";
   if (const char* fused = table.losses[objective.loss].fused_activation) {
     objective.takes_activation = last_activation_ == fused;
+    if (objective.takes_activation && depth() == 1)
+      throw std::invalid_argument("compile: the model is a lone activation '" + last_activation_ +
+                                  "'; expected a layer before it with loss '" + loss.text("name") + "'");
     objective.from_logits = last_activation_ == "linear";
     if (!objective.takes_activation && !objective.from_logits)
       throw std::invalid_argument("compile: the last activation is '" + last_activation_ + "'; expected '" + fused +
@@ -133,6 +136,7 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer) {
   settings_ = std::move(settings);
   slots_ = std::move(slots);
   ++compilations_;
+  step = 0;
 }
 
 template <class T>
@@ -158,13 +162,14 @@ Panels<T> Network<T>::forward(const Pass& pass, Workspace<T>& work, int depth) c
 template <class T>
 double Network<T>::penalty() const {
   if (!penalized_) return 0;
-  Buffer<T> ignored(weights_.size());
+  std::ptrdiff_t largest = 0;
+  for (const Strip& strip : strips_) largest = std::max(largest, strip.size);
+  Buffer<T> gradient(largest);  // of no interest here
   double total = 0;
   for (const Strip& strip : strips_) {
     const Parameter& p = parameter(strip);
     if (p.l1 != 0 || p.l2 != 0)
-      total +=
-          kernels<T>().penalize(ignored.data() + strip.offset, weights_.data() + strip.offset, strip.size, p.l1, p.l2);
+      total += kernels<T>().penalize(gradient.data(), weights_.data() + strip.offset, strip.size, p.l1, p.l2);
   }
   return total;
 }

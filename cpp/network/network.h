@@ -19,6 +19,9 @@ struct Objective {
   bool takes_activation = false;  // the loss kernel applies the last activation itself
   bool from_logits = false;       // it would, but the last layer is linear: predictions stay logits
   bool mean = true;               // divide by the sum of weights
+
+  // What is reported for rows of these weighted losses; rows of no weight have no loss.
+  double total(double sum, double weight) const { return !mean ? sum : weight > 0 ? sum / weight : 0; }
 };
 
 template <class T>

@@ -84,7 +84,7 @@ double Step<T>::batch_weight(const std::int64_t* index, int rows) const {
 
 template <class T>
 void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows,
-                         std::uint64_t number, T scale) {
+                         std::uint64_t number, double scale) {
   const auto [begin, end] = share(rows, thread, team.size());
   const Pass pass{true, network_.seed(), number, first_row, begin, end};
   const int depth = network_.trained_depth();
@@ -94,7 +94,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
 
   // The batch will be given up; barriers are still crossed.
   const auto interrupted = [&] {
-    if (interrupt_pending()) interrupted_.store(true, std::memory_order_relaxed);
+    if (interrupt_count() > interrupts_) interrupted_.store(true, std::memory_order_relaxed);
     return interrupted_.load(std::memory_order_relaxed);
   };
 
@@ -181,7 +181,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   const auto first = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread)]);
   const auto last = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread) + 1]);
   const double weight = batch_weight(index, rows);
-  const T scale = static_cast<T>(network_.objective().mean ? 1 / weight : 1.0);
+  const double scale = !network_.objective().mean ? 1 : weight > 0 ? 1 / weight : 0;
   double scalars[max_scalars] = {};
   if (updating)
     network_.rule().prepare(network_.settings().hyper.data(), learning_rate, static_cast<double>(number + 1), scalars);

@@ -45,6 +45,7 @@ class Step {
   Result gradients(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number);
 
   // Of the last batch; valid on thread 0 after run().
+  double loss() const { return network_.objective().total(loss_sum_, weight_sum_) + penalty_; }
   double loss_sum() const { return loss_sum_; }      // weighted sum over rows
   double weight_sum() const { return weight_sum_; }  // of the rows
   double penalty() const { return penalty_; }
@@ -54,6 +55,8 @@ class Step {
   int team_size() const;
   // Divides the strips among `threads`: once a region, before the first batch.
   void plan(int threads);
+  // Give a batch up, before it changes anything, once interrupts are counted beyond this.
+  void stop_beyond(std::uint64_t interrupts) { interrupts_ = interrupts; }
   // (n, outputs), receives what the last layer put out for each row; or nullptr.
   void keep_predictions(T* predictions) { predictions_ = predictions; }
   // The first layer (as the user counts them) whose output is not finite on this batch, or -1 if the data is not.
@@ -63,7 +66,7 @@ class Step {
   Result accumulate(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number, bool updating,
                     double learning_rate);
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
-                  T scale);
+                  double scale);
   void finish_gradient(std::size_t strip, T* g);  // of strips_
   void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
               double scale);
@@ -87,6 +90,7 @@ class Step {
   std::vector<Work> strips_;
   std::vector<int> first_strip_;             // of each thread, and the end
   std::vector<double> penalties_, squares_;  // of each strip
+  std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
   T* predictions_ = nullptr;
   double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;
   std::atomic<bool> interrupted_{false}, not_finite_{false};

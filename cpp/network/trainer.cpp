@@ -60,18 +60,19 @@ void Trainer<T>::begin_epoch() {
 
 template <class T>
 double Trainer<T>::mean_loss() const {
-  return (network_.objective().mean ? loss_ / weight_ : loss_) + penalty_;
+  return network_.objective().total(loss_, weight_) + penalty_;
 }
 
 template <class T>
 double Trainer<T>::running_loss() const {
-  return weight_ > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
+  return network_.row > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
 }
 
 // Batches [done, last) of this run, to the end of the epoch or until a moment: one parallel region.
 template <class T>
 typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<double>& rates, std::int64_t last,
                                              Clock::time_point until, std::int64_t& done) {
+  const std::uint64_t interrupts = interrupt_count();
   auto result = Step<T>::Result::done;
   // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
   bool late[2] = {false, false};
@@ -81,6 +82,7 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
     const std::uint64_t first = network_.step - static_cast<std::uint64_t>(done);
     if (thread == 0) step_.plan(team.size());
     team.barrier(thread);
+    if (team.broken()) return;
     while (row < data_.rows && mine < last) {
       const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
       const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
@@ -101,7 +103,7 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
         done = mine;
         if (--until_look == 0) {
           until_look = look_every_;
-          late[mine & 1] = Clock::now() >= until || interrupt_pending();
+          late[mine & 1] = Clock::now() >= until || interrupt_count() > interrupts;
         }
       }
       if (late[(mine + 1) & 1]) return;
@@ -113,7 +115,9 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
 template <class T>
 std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
   const Claim claim(network_.users, Claim::writing, "Model.fit");
-  const InterruptScope interrupts;
+  const InterruptScope scope;
+  const std::uint64_t interrupts = interrupt_count();
+  step_.stop_beyond(interrupts);
   const auto after = [](double seconds) {
     return Clock::now() +
            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e8)));
@@ -124,8 +128,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
 
   std::int64_t done = 0;
   auto result = Step<T>::Result::done;
-  for (auto now = Clock::now();
-       done < last && limits.epochs > 0 && result == Step<T>::Result::done && now < deadline && !interrupt_pending();) {
+  for (auto now = Clock::now(); done < last && limits.epochs > 0 && result == Step<T>::Result::done && now < deadline &&
+                                interrupt_count() == interrupts;) {
     begin_epoch();
     const auto begun = now;
     const std::int64_t before = done;
@@ -154,7 +158,7 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
   const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
   data_ = std::move(data);
   const int rows = static_cast<int>(data_.rows);
-  if (!step_ || static_cast<int>(order_.size()) != rows || compilation_ != network_.compilations()) {
+  if (!step_ || static_cast<int>(order_.size()) < rows || compilation_ != network_.compilations()) {
     order_.resize(static_cast<std::size_t>(rows));
     std::iota(order_.begin(), order_.end(), 0);
     step_.emplace(network_, data_, rows, GradientRoute::automatic);
@@ -164,13 +168,14 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
   run_team(step_->team_size(), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
     team.barrier(thread);
+    if (team.broken()) return;
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
     if (thread == 0) result = outcome;
   });
   if (result == Step<T>::Result::not_finite)
     report_not_finite("Model.train_on_batch", step_->first_bad_layer(order_.data(), rows), "this batch");
   ++network_.step;
-  return (network_.objective().mean ? step_->loss_sum() / step_->weight_sum() : step_->loss_sum()) + step_->penalty();
+  return step_->loss();
 }
 
 // f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
@@ -195,6 +200,7 @@ void each_block(Network<T>& network, const Source& x, std::int64_t n, const char
 
 template <class T>
 double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+  const Claim claim(network.users, Claim::reading, "Model.evaluate");
   const Objective& objective = network.objective();
   std::vector<double> loss(static_cast<std::size_t>(data.rows));
   const int outputs = network.outputs();
@@ -210,7 +216,7 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
                                 work.target,
                                 data.labels.empty() ? nullptr : data.labels.data() + first,
                                 data.weights.empty() ? nullptr : data.weights.data() + first,
-                                T(1),
+                                1.0,
                                 outputs,
                                 loss.data() + first},
                                0, rows);
@@ -220,7 +226,7 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
   for (double l : loss) sum += l;
   for (T w : data.weights) weight += static_cast<double>(w);
   if (data.weights.empty()) weight = static_cast<double>(data.rows);
-  return (objective.mean ? sum / weight : sum) + network.penalty();
+  return objective.total(sum, weight) + network.penalty();
 }
 
 template <class T>
@@ -234,18 +240,24 @@ void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
 
 template <class T>
 double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient) {
-  const Claim claim(network.users, Claim::writing, "Model.loss_and_gradients");
+  constexpr const char* operation = "Model.loss_and_gradients";
+  const Claim claim(network.users, Claim::reading, operation);
   const int rows = static_cast<int>(data.rows);
   Step<T> step(network, data, rows, GradientRoute::arena);
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
   std::iota(order.begin(), order.end(), 0);
+  auto result = Step<T>::Result::done;
   run_team(step.team_size(), [&](Team& team, int thread) {
     if (thread == 0) step.plan(team.size());
     team.barrier(thread);
-    step.gradients(team, thread, order.data(), rows, network.step);
+    if (team.broken()) return;
+    const auto outcome = step.gradients(team, thread, order.data(), rows, network.step);
+    if (thread == 0) result = outcome;
   });
+  if (result == Step<T>::Result::not_finite)
+    report_not_finite(operation, step.first_bad_layer(order.data(), rows), "these rows");
   gradient = std::move(step.gradient_arena());
-  return (network.objective().mean ? step.loss_sum() / step.weight_sum() : step.loss_sum()) + step.penalty();
+  return step.loss();
 }
 
 template double evaluate(Network<float>&, const Data<float>&, float*);

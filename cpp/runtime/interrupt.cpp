@@ -3,18 +3,19 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 
 namespace fallline {
 namespace {
 
-std::atomic<bool> pending{false};
+std::atomic<std::uint64_t> interrupts{0};
 
 // What our handler calls next: one of the two kinds that sigaction knows. It may still run on one thread while a scope
 // on another thread installs it anew.
 std::atomic<void (*)(int)> next_plain{nullptr};
 std::atomic<void (*)(int, siginfo_t*, void*)> next_with_info{nullptr};
-static_assert(decltype(pending)::is_always_lock_free && decltype(next_plain)::is_always_lock_free,
+static_assert(decltype(interrupts)::is_always_lock_free && decltype(next_plain)::is_always_lock_free,
               "a signal handler may not take a lock");
 
 std::mutex mutex;  // guards the two below, which the handler does not touch
@@ -22,7 +23,7 @@ int scopes = 0;
 struct sigaction previous;
 
 void on_interrupt(int signal, siginfo_t* info, void* context) {
-  pending.store(true, std::memory_order_relaxed);
+  interrupts.fetch_add(1, std::memory_order_relaxed);
   if (const auto next = next_with_info.load()) {
     next(signal, info, context);
   } else if (const auto plain = next_plain.load()) {
@@ -43,7 +44,6 @@ bool is_a_handler(const struct sigaction& action) {
 InterruptScope::InterruptScope() {
   const std::lock_guard lock(mutex);
   if (scopes++ > 0) return;
-  clear_interrupt();
   struct sigaction current;
   if (sigaction(SIGINT, nullptr, &current) != 0 || !is_a_handler(current) || is_ours(current)) return;
   previous = current;
@@ -63,8 +63,6 @@ InterruptScope::~InterruptScope() {
   if (sigaction(SIGINT, nullptr, &current) == 0 && is_ours(current)) sigaction(SIGINT, &previous, nullptr);
 }
 
-bool interrupt_pending() { return pending.load(std::memory_order_relaxed); }
-
-void clear_interrupt() { pending.store(false, std::memory_order_relaxed); }
+std::uint64_t interrupt_count() { return interrupts.load(std::memory_order_relaxed); }
 
 }  // namespace fallline

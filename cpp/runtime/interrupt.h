@@ -1,10 +1,12 @@
-// Ctrl-C while C++ runs: a flag that loops can read without asking Python.
+// Ctrl-C while C++ runs: a count that loops can read without asking Python.
 #pragma once
+
+#include <cstdint>
 
 namespace fallline {
 
-// While any InterruptScope lives, SIGINT raises a process-wide flag and then calls the handler that was there before
-// (Python's). Scopes nest, on one thread or several. The first one starts with the flag down. A SIGINT that is ignored
+// While any InterruptScope lives, SIGINT is counted and then calls the handler that was there before
+// (Python's). Scopes nest, on one thread or several. A SIGINT that is ignored
 // or has its default action is left alone.
 class InterruptScope {
  public:
@@ -14,7 +16,7 @@ class InterruptScope {
   InterruptScope& operator=(const InterruptScope&) = delete;
 };
 
-bool interrupt_pending();
-void clear_interrupt();
+// SIGINTs counted so far. Who wants to stop for one remembers the count from before; nobody takes it from others.
+std::uint64_t interrupt_count();
 
 }  // namespace fallline

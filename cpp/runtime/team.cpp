@@ -129,7 +129,7 @@ class TeamRun {
           run_body(thread);
         });
       }
-    } catch (const std::system_error&) {
+    } catch (...) {
       // Fewer threads do the same work.
     }
     team_.size_.store(static_cast<int>(workers.size()) + 1, std::memory_order_release);

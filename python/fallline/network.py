@@ -66,7 +66,7 @@ class Network:
         Raises:
             ValueError: the model was built for another width.
         """
-        self.adopt(self.made_for(integer("Model.build", "inputs", inputs, low=1), "Model.build"))
+        self.adopt(self.made_for(integer("Model.build", "inputs", inputs, low=1, high=2**24), "Model.build"))
 
     def made_for(self, inputs: int, operation: str) -> _core.Network:
         """Return the network for rows of the width: the model's own, or a new one for adopt()."""
@@ -137,7 +137,6 @@ class Network:
         measured = _metrics(metrics, operation, cost.from_logits(self._last_activation))
         if self._network is not None:
             self._network.compile(cost.spec(), rule.spec())
-            self._network.step = 0
         self.optimizer, self.loss, self.metrics = rule, cost, measured
 
     def predict(self, X: Any, *, batch_size: int | None = None) -> Array:
@@ -202,17 +201,19 @@ class Network:
             ValueError: wrong shapes, or labels out of range.
         """
         operation = "Model.train_on_batch"
-        optimizer, _ = self._compiled(operation)
+        optimizer, loss = self._compiled(operation)
         network = self._network
-        if type(X) is type(y) is np.ndarray and sample_weight is None and network is not None:
+        # The core checks classes, but not the range of numbers.
+        safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
+        if safe and type(X) is type(y) is np.ndarray and sample_weight is None and network is not None:
             try:
                 return network.train_on_batch(X, y, None, optimizer.rate(network.step))
             except (TypeError, ValueError, _core.NonFiniteLoss):
                 pass  # as in predict()
         network, data = self.data(X, y, sample_weight, operation)
-        loss = network.train_on_batch(*data, optimizer.rate(network.step))
+        value = network.train_on_batch(*data, optimizer.rate(network.step))
         self.adopt(network)
-        return loss
+        return value
 
     def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[Array]]:
         """Return the loss of the rows and its gradient by each array of get_weights(); nothing is updated.
@@ -327,7 +328,7 @@ def _random_seed() -> int:
 
 
 def _batch_size(value: int | None, operation: str) -> int:
-    return 0 if value is None else integer(operation, "batch_size", value, low=1)
+    return 0 if value is None else integer(operation, "batch_size", value, low=1, high=2**31 - 1)
 
 
 def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:

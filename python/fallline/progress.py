@@ -14,7 +14,7 @@ from fallline.errors import message
 class Silent:
     """Shows nothing."""
 
-    interval: ClassVar[float] = math.inf  # seconds after which advance() wants to be called
+    interval: ClassVar[float] = 0.1  # seconds after which advance() wants to be called
     by_epoch: ClassVar[bool] = False  # whether finish_epochs() wants to be called for each single one
 
     def advance(self, rows: int, loss: float) -> None:

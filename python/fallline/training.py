@@ -59,8 +59,8 @@ def plan(
 ) -> Plan:
     """Check everything before anything changes."""
     optimizer, _ = model._compiled(OPERATION)
-    batch_size = integer(OPERATION, "batch_size", batch_size, low=1)
-    epochs = integer(OPERATION, "epochs", epochs, low=0)
+    batch_size = integer(OPERATION, "batch_size", batch_size, low=1, high=2**31 - 1)
+    epochs = integer(OPERATION, "epochs", epochs, low=0, high=2**63 - 1)
     check_verbose(verbose, OPERATION)
     flag(OPERATION, "shuffle", shuffle)
 
@@ -91,7 +91,11 @@ def _split(data: Data, share: float) -> tuple[Data, Data | None]:
     if not 0 < kept < n:
         got = f"is {share:g} of {n} rows"
         raise ValueError(message(OPERATION, "validation_split", got, "at least one row on each side"))
-    return data.part(None, kept), data.part(kept, None)
+    parts = data.part(None, kept), data.part(kept, None)
+    if data.weight is not None and not all(part.weight.any() for part in parts if part.weight is not None):
+        got = f"is {share:g}, which leaves a side with weights that are all 0"
+        raise ValueError(message(OPERATION, "validation_split", got, "a positive weight on each side"))
+    return parts
 
 
 def _checked_callbacks(callbacks: Any, model: Network, validated: bool) -> tuple[Callback, ...]:

@@ -2,6 +2,7 @@
 // gives the same bits, and a loop in double says that they are right.
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "kernel_cases.h"
 
@@ -63,21 +64,23 @@ struct Reference {
   }
 };
 
-double value(const std::string& activation, double z) {
-  if (activation == "linear") return z;
-  if (activation == "relu") return std::max(z, 0.0);
-  if (activation == "sigmoid") return 1 / (1 + std::exp(-z));
-  if (activation == "tanh") return std::tanh(z);
-  fail(__FILE__, __LINE__, text("no formula for activation ", activation));
-  return nan<double>;
-}
+// An activation as formulas: y from z, and dz from dy and y. Exact ones lose no bit.
+struct Formula {
+  double (*value)(double z);
+  double (*gradient)(double dy, double y);
+  bool exact;
+};
 
-// dz from dy and y.
-double gradient(const std::string& activation, double dy, double y) {
-  if (activation == "relu") return y > 0 ? dy : 0;
-  if (activation == "sigmoid") return dy * y * (1 - y);
-  if (activation == "tanh") return dy * (1 - y * y);
-  return dy;
+Formula formula(const std::string& activation) {
+  if (activation == "linear") return {[](double z) { return z; }, [](double dy, double) { return dy; }, true};
+  if (activation == "relu")
+    return {[](double z) { return std::max(z, 0.0); }, [](double dy, double y) { return y > 0 ? dy : 0; }, true};
+  if (activation == "sigmoid")
+    return {[](double z) { return 1 / (1 + std::exp(-z)); }, [](double dy, double y) { return dy * y * (1 - y); },
+            false};
+  if (activation == "tanh")
+    return {[](double z) { return std::tanh(z); }, [](double dy, double y) { return dy * (1 - y * y); }, false};
+  throw std::invalid_argument("no formula for activation " + activation);
 }
 
 // Rows outside [begin, end) must not have been touched.
@@ -95,11 +98,11 @@ void check_forward(const KernelTable<T>& table, const ActivationKernels<T>& kern
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
   kernel.forward({a, b.depth, b.packed.data(), b.start.data(), c, n, {}}, begin, end);
-  const bool exact = kernel.name == std::string("linear") || kernel.name == std::string("relu");
+  const Formula f = formula(kernel.name);
   for (int r = begin; r < end; ++r)
     for (int k = 0; k < n; ++k) {
-      if (exact) CHECK_EQUAL(static_cast<double>(c(r, k)), value(kernel.name, expected.chain(r, k)));
-      CHECK_NEAR(c(r, k), value(kernel.name, expected.exact(r, k)), expected.bound(r, k) + 8 * epsilon<T>);
+      if (f.exact) CHECK_EQUAL(static_cast<double>(c(r, k)), f.value(expected.chain(r, k)));
+      CHECK_NEAR(c(r, k), f.value(expected.exact(r, k)), expected.bound(r, k) + 8 * epsilon<T>);
     }
   check_untouched(c, begin, end, fill);
 }
@@ -110,13 +113,13 @@ void check_backward(const KernelTable<T>& table, const ActivationKernels<T>& ker
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
   kernel.backward({a, b.depth, b.packed.data(), nullptr, c, n, gate}, begin, end);
-  const bool exact = kernel.name == std::string("linear") || kernel.name == std::string("relu");
+  const Formula f = formula(kernel.name);
   for (int r = begin; r < end; ++r)
     for (int k = 0; k < n; ++k) {
       const double y = gate(r, k);
-      if (exact) CHECK_EQUAL(static_cast<double>(c(r, k)), gradient(kernel.name, expected.chain(r, k), y));
+      if (f.exact) CHECK_EQUAL(static_cast<double>(c(r, k)), f.gradient(expected.chain(r, k), y));
       const double size = std::abs(expected.exact(r, k));
-      CHECK_NEAR(c(r, k), gradient(kernel.name, expected.exact(r, k), y), expected.bound(r, k) + 8 * epsilon<T> * size);
+      CHECK_NEAR(c(r, k), f.gradient(expected.exact(r, k), y), expected.bound(r, k) + 8 * epsilon<T> * size);
     }
   check_untouched(c, begin, end, fill);
 }
@@ -184,6 +187,7 @@ TEST(activation_values_and_gradients) {
       for (int i = 0; i < table.activation_count; ++i) {
         const ActivationKernels<T>& kernel = table.activations[i];
         const Where where(kernel.name, " columns ", n);
+        const Formula f = formula(kernel.name);
         const T fill = static_cast<T>(untouched);
         Matrix<T> y(rows, n, width, fill), dz = dy;
         kernel.value(x, y, n, 1, 4);
@@ -193,8 +197,8 @@ TEST(activation_values_and_gradients) {
           if (r < 1 || r >= 4) {
             CHECK_EQUAL(dz(r, c), dy(r, c));
           } else {
-            CHECK_NEAR(y(r, c), value(kernel.name, x(r, c)), 8 * epsilon<T>);
-            CHECK_NEAR(dz(r, c), gradient(kernel.name, dy(r, c), y(r, c)), 4 * epsilon<T>);
+            CHECK_NEAR(y(r, c), f.value(x(r, c)), 8 * epsilon<T>);
+            CHECK_NEAR(dz(r, c), f.gradient(dy(r, c), y(r, c)), 4 * epsilon<T>);
           }
         });
         Matrix<T> same = x;

@@ -17,7 +17,7 @@ class Dense(Layer):
     """activation(x·kernel + bias).
 
     Args:
-        units: numbers that come out of a row, >= 1.
+        units: numbers that come out of a row, 1 to 2**24.
         activation: a name, e.g. "relu", or None: linear. Default None.
         use_bias: add a bias. Default True.
         kernel_initializer: a name, an Initializer, or a function of shape and generator. Default "auto":
@@ -31,7 +31,7 @@ class Dense(Layer):
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: units < 1, or an unknown name.
+        ValueError: units out of range, or an unknown name.
 
     Example:
         >>> import fallline as fl
@@ -50,7 +50,7 @@ class Dense(Layer):
         kernel_regularizer: Regularizer | str | None = None,
         bias_regularizer: Regularizer | str | None = None,
     ) -> None:
-        self.units = integer("Dense", "units", units, low=1)
+        self.units = integer("Dense", "units", units, low=1, high=2**24)
         self.activation = activations.resolve(activation, "Dense")
         self.use_bias = flag("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.check(kernel_initializer, "Dense", "kernel_initializer")
