@@ -1,4 +1,5 @@
-// Runs all tests, or those whose name contains the argument.
+// Runs all tests, or those whose name contains one of the arguments.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -61,7 +62,8 @@ int main(int argc, char** argv) {
   std::printf("; the engine runs on %s\n", chosen_target().target->name);
   int passed = 0, failed = 0;
   for (const testing::Test& test : testing::tests()) {
-    if (argc > 1 && !std::strstr(test.name, argv[1])) continue;
+    const auto asked_for = [&](const char* part) { return std::strstr(test.name, part) != nullptr; };
+    if (argc > 1 && std::none_of(argv + 1, argv + argc, asked_for)) continue;
     ++(testing::run(test) ? passed : failed);
   }
   std::printf("%d passed, %d failed\n", passed, failed);

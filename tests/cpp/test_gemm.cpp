@@ -218,13 +218,14 @@ TEST(weight_gradients_match_naive_loops) {
       const Matrix<T> x = Matrix<T>(rows, inputs, width, nan<T>).randomize(random);
       for (const int columns : {1, width / 2 - 1, width / 2, width / 2 + 1, width - 1, width}) {
         const Matrix<T> delta = Matrix<T>(rows, columns, width).randomize(random);
-        for (const auto& [begin, end] : {std::pair{0, inputs},
-                                         {0, 1},
-                                         {0, width},
-                                         {width, 3 * width},
-                                         {2 * width, inputs},
-                                         {3, width + 7},
-                                         {width - 1, width + 1}}) {
+        for (const auto& strip : {std::pair{0, inputs},
+                                  {0, 1},
+                                  {0, width},
+                                  {width, 3 * width},
+                                  {2 * width, inputs},
+                                  {3, width + 7},
+                                  {width - 1, width + 1}}) {
+          const int begin = strip.first, end = strip.second;  // Clang's OpenMP cannot capture bindings
           if (rows > 100 && end - begin > width + 5) continue;
           for (const bool accumulate : {false, true}) {
             const Where where("rows ", rows, " columns ", columns, " strip ", begin, "..", end,
