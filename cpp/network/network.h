@@ -27,7 +27,7 @@ struct Objective {
 template <class T>
 class Network {
  public:
-  Network(int inputs, const std::vector<Spec>& layers, std::uint64_t seed);
+  Network(int inputs, const std::vector<Spec>& specs, std::uint64_t seed);
 
   int inputs() const { return inputs_; }
   int outputs() const { return layers_.back()->outputs(); }

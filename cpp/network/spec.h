@@ -14,7 +14,7 @@ class Spec {
   using Value = std::variant<double, std::string, std::vector<double>>;
 
   void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
-  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  bool has(const std::string& name) const { return values_.contains(name); }
 
   double number(const std::string& name) const { return get<double>(name, "a number"); }
   double number(const std::string& name, double otherwise) const { return has(name) ? number(name) : otherwise; }

@@ -67,7 +67,7 @@ class Step {
                     double learning_rate);
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   double scale);
-  void finish_gradient(std::size_t strip, T* g);  // of strips_
+  void finish_gradient(std::size_t i, T* g);  // of strips_[i]
   void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
               double scale);
   double batch_weight(const std::int64_t* index, int rows) const;

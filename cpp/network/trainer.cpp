@@ -180,7 +180,7 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
 
 // f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
 template <class T, class F>
-void each_block(Network<T>& network, const Source& x, std::int64_t n, const char* operation, F f) {
+static void each_block(Network<T>& network, const Source& x, std::int64_t n, const char* operation, F f) {
   const Claim claim(network.users, Claim::reading, operation);
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;

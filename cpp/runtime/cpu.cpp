@@ -44,13 +44,13 @@ std::uint32_t saved_state() {
 
 }  // namespace
 
-bool cpu_has(std::string_view name) {
-  for (const Feature& feature : features) {
-    if (feature.name != name) continue;
+bool cpu_has(std::string_view feature) {
+  for (const Feature& row : features) {
+    if (row.name != feature) continue;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid_count(feature.leaf, 0, &a, &b, &c, &d)) return false;
-    const unsigned word = feature.in == ebx ? b : c;
-    return (word >> feature.bit & 1u) != 0 && (saved_state() & feature.saved) == feature.saved;
+    if (!__get_cpuid_count(row.leaf, 0, &a, &b, &c, &d)) return false;
+    const unsigned word = row.in == ebx ? b : c;
+    return (word >> row.bit & 1u) != 0 && (saved_state() & row.saved) == row.saved;
   }
   return false;
 }
