@@ -13,11 +13,14 @@ import pytest
 import fallline as fl
 from helpers import assert_same_bits, assert_same_model, refuses, saved
 
+# A job in the background of a shell begins with SIGINT ignored.
 INTERRUPTED = """
+    import signal
     import sys
     import numpy as np
     import fallline as fl
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     width, rows = {width}, {rows}
     model = fl.Model([fl.Input(width), fl.Dense(width, activation="relu"), fl.Dense(1)], seed=0)
     model.compile(fl.Adam(1e-6), "mse")

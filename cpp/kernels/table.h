@@ -37,7 +37,7 @@ struct WeightGradient {
   Panels<const T> x;
   int begin, end;
   const T* delta;  // one panel [rows][W]
-  int columns;     // of it that count; the others come out as zero
+  int columns;     // of it that count; delta is zero in the others, and so is g
   int rows;
   T* g;  // [end - begin][W]
   bool accumulate;
