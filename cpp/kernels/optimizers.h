@@ -119,6 +119,8 @@ FALLLINE_INLINE Vec<T> clamp(Vec<T> g, Vec<T> clip) {
   return g < -clip ? -clip : g;
 }
 
+// Prefetching by hand gained nothing that could be shown on long arrays, and within a step it took cache lines from the
+// thread that has the next strip.
 template <class T, class Rule>
 void update(const Update<T>& u) {
   constexpr int slots = count(Rule::slots);
