@@ -229,7 +229,7 @@ class PyTrainer {
   std::shared_ptr<State> state_;
 };
 
-// Slots are counted from 0; what lies below means the parameter itself.
+// Below 0, PyNetwork::get and set mean the parameter itself.
 int slot_index(int slot) {
   if (slot < 0) throw py::index_error("Network: slot is " + std::to_string(slot) + "; expected at least 0");
   return slot;
@@ -303,8 +303,7 @@ void bind_network(py::module_& m) {
             return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, shuffle, predictions, through_arena);
           },
           py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(), py::arg("batch_size") = 32,
-          py::arg("shuffle") = true, py::arg("predictions") = py::none(), py::arg("through_arena") = false,
-          py::keep_alive<0, 1>());
+          py::arg("shuffle") = true, py::arg("predictions") = py::none(), py::arg("through_arena") = false);
   bind_counter(network, "step", [](auto& n) -> auto& { return n.step; });
   bind_counter(network, "epoch", [](auto& n) -> auto& { return n.epoch; });
   bind_counter(network, "row", [](auto& n) -> auto& { return n.row; });
