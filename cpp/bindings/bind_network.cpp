@@ -77,12 +77,14 @@ class PyNetwork {
     });
   }
 
-  void compile(const py::dict& loss, const py::dict& optimizer) const {
+  void compile(const py::dict& loss, const py::dict& optimizer, const std::vector<py::dict>& groups) const {
+    std::vector<Spec> own;
+    for (const py::dict& group : groups) own.push_back(as_spec(group));
     const Spec l = as_spec(loss), o = as_spec(optimizer);
     visit([&](auto& e) {
       const Claim fit(e.network.fits, Claim::writing, "Model.compile"),
           claim(e.network.users, Claim::writing, "Model.compile");
-      e.network.compile(l, o);
+      e.network.compile(l, o, own);
     });
   }
 
@@ -288,7 +290,8 @@ void bind_network(py::module_& m) {
           "set_slot",
           [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(slot_index(slot), index, v); },
           py::arg("slot"), py::arg("index"), py::arg("value"))
-      .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"))
+      .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"),
+           py::arg("groups") = std::vector<py::dict>())
       .def("predict", &PyNetwork::predict, py::arg("x"), py::arg("batch_size") = 0)
       .def("evaluate", &PyNetwork::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(),
            py::arg("batch_size") = 0, py::arg("predictions") = py::none())

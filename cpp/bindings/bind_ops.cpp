@@ -59,7 +59,7 @@ py::array matmul(const py::array& a, const py::array& b, bool transpose_a, bool 
       bad_value(operation, "out", "memory shared with a or b", "memory of its own");
     T* target = c.mutable_data();
     without_gil([&] {
-      product<T>(left, right, nullptr, static_cast<int>(m), static_cast<int>(k), static_cast<int>(n), 0, target);
+      product<T>(left, right, nullptr, static_cast<int>(m), static_cast<int>(k), static_cast<int>(n), {}, target);
     });
     return c;
   });
@@ -86,7 +86,7 @@ py::array activate_array(const std::string& name, const py::array& x, const py::
     } else {
       const int activation = activation_index(name);
       const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(x);
-      without_gil([&] { activate<T>(activation, contiguous.data(), contiguous.size(), target); });
+      without_gil([&] { activate<T>(elementwise<T>(activation), contiguous.data(), contiguous.size(), target); });
     }
     return y;
   });
@@ -129,7 +129,7 @@ py::array dense_forward(const py::array& x, const py::array& kernel, const py::o
     const auto stride = static_cast<std::ptrdiff_t>(sizeof(T));
     T* target = y.mutable_data();
     without_gil([&] {
-      product<T>(xs, ks, b, d.rows, d.inputs, d.units, std::max(d.activation, 0), target);
+      product<T>(xs, ks, b, d.rows, d.inputs, d.units, elementwise<T>(std::max(d.activation, 0)), target);
       const Source z{target, xs.type, d.units * stride, stride};
       if (d.activation < 0) softmax_rows<T>(z, d.rows, d.units, target);
     });
@@ -141,6 +141,9 @@ py::tuple dense_backward(const py::array& gradient, const py::array& x, const py
                          const py::array& kernel, const std::string& activation) {
   const char* operation = "ops.dense_backward";
   const DenseArguments d = dense_arguments(operation, x, kernel, activation);
+  if (d.activation >= 0 && kernels<float>().activations[d.activation].from_input)
+    bad_value(operation, "activation", "'" + activation + "'",
+              "one whose slope follows from its output; use 'linear' and multiply gradient by the slope before");
   for (const auto& [array, name] : {std::pair{gradient, "gradient"}, std::pair{output, "output"}}) {
     expect_shape(array, {d.rows, d.units}, operation, name);
     same_dtype(kernel, array, operation, name);
@@ -157,10 +160,11 @@ py::tuple dense_backward(const py::array& gradient, const py::array& x, const py
     T *delta_out = delta.mutable_data(), *dx_out = dx.mutable_data(), *dk_out = dkernel.mutable_data(),
       *db_out = dbias.mutable_data();
     without_gil([&] {
-      activation_delta<T>(d.activation, y, dy, d.rows, d.units, delta_out);
-      product<T>(ds, transposed(ks), nullptr, d.rows, d.units, d.inputs, 0, dx_out);
-      product<T>(transposed(xs), ds, nullptr, d.inputs, d.rows, d.units, 0, dk_out);
-      product<T>(transposed(one), ds, nullptr, 1, d.rows, d.units, 0, db_out);
+      activation_delta<T>(d.activation < 0 ? Elementwise<T>{-1} : elementwise<T>(d.activation), y, dy, d.rows, d.units,
+                          delta_out);
+      product<T>(ds, transposed(ks), nullptr, d.rows, d.units, d.inputs, {}, dx_out);
+      product<T>(transposed(xs), ds, nullptr, d.inputs, d.rows, d.units, {}, dk_out);
+      product<T>(transposed(one), ds, nullptr, 1, d.rows, d.units, {}, db_out);
     });
     return py::make_tuple(dx, dkernel, dbias.reshape({d.units}));
   });

@@ -151,14 +151,16 @@ void update(const Update<T>& u) {
   }
 }
 
-// g <- g + l2 w + l1 sgn(w); returns the sum of l1 |w| + l2/2 w^2.
+// g <- g + l2 w + l1_slope sgn(w); returns the sum of l1 |w| + l2/2 w^2. The slope is l1, or 0 where a proximal step
+// takes its place.
 template <class T>
-double penalize(T* g, const T* w, std::ptrdiff_t n, double l1, double l2) {
+double penalize(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double l1_slope) {
   const Vec<T> a = broadcast(static_cast<T>(l1)), b = broadcast(static_cast<T>(l2));
+  const Vec<T> slope = broadcast(static_cast<T>(l1_slope));
   double total = 0;
   for (std::ptrdiff_t i = 0; i < n; i += lanes<T>) {
     const Vec<T> x = load(w + i);
-    const Vec<T> sign = x > T(0) ? a : (x < T(0) ? -a : Vec<T>{});
+    const Vec<T> sign = x > T(0) ? slope : (x < T(0) ? -slope : Vec<T>{});
     store(g + i, fma(b, x, load(g + i) + sign));
     total += static_cast<double>(reduce_sum<T>(fma(b * T(0.5), x * x, a * abs<T>(x))));
   }

@@ -33,14 +33,16 @@ FALLLINE_INLINE void each_vector(Panels<const T> x, Panels<T> y, int columns, in
 }
 
 template <class T, class Activation>
-void activation_value(Panels<const T> x, Panels<T> y, int columns, int begin, int end) {
-  each_vector<T>(x, y, columns, begin, end, [](Vec<T> z, const T*) { return Activation::template value<T>(z); });
+void activation_value(Panels<const T> x, Panels<T> y, int columns, T parameter, int begin, int end) {
+  const Vec<T> p = broadcast(parameter);
+  each_vector<T>(x, y, columns, begin, end, [p](Vec<T> z, const T*) { return value_of<Activation, T>(z, p); });
 }
 
 template <class T, class Activation>
-void activation_gradient(Panels<const T> y, Panels<T> dy, int columns, int begin, int end) {
-  each_vector<T>(y, dy, columns, begin, end,
-                 [](Vec<T> out, const T* d) { return Activation::template gradient<T>(load(d), out); });
+void activation_gradient(Panels<const T> at, Panels<T> dy, int columns, T parameter, int begin, int end) {
+  const Vec<T> p = broadcast(parameter);
+  each_vector<T>(at, dy, columns, begin, end,
+                 [p](Vec<T> x, const T* d) { return gradient_of<Activation, T>(load(d), x, p); });
 }
 
 // y = x * scale + offset, column by column; scale and offset are padded to whole panels.

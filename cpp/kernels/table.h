@@ -29,6 +29,7 @@ struct RowsProduct {
   Panels<T> c;
   int n;
   Panels<const T> gate;
+  T parameter = 0;  // of f
 };
 
 // g[k - begin, :] (+)= sum over rows of x[r, k] * delta[r, panel], for k in [begin, end).
@@ -74,10 +75,13 @@ struct Update {
 template <class T>
 struct ActivationKernels {
   const char* name;
+  double parameter;  // where nobody chooses another
+  bool from_input;   // its gradient is taken from its input, not from its output: it cannot be fused
   void (*forward)(const RowsProduct<T>&, int row_begin, int row_end);
   void (*backward)(const RowsProduct<T>&, int row_begin, int row_end);
-  void (*value)(Panels<const T> x, Panels<T> y, int columns, int row_begin, int row_end);
-  void (*gradient)(Panels<const T> y, Panels<T> dy, int columns, int row_begin, int row_end);  // in place
+  void (*value)(Panels<const T> x, Panels<T> y, int columns, T parameter, int row_begin, int row_end);
+  // dy in place, from the activation's output or input `at`
+  void (*gradient)(Panels<const T> at, Panels<T> dy, int columns, T parameter, int row_begin, int row_end);
 };
 
 template <class T>
@@ -119,7 +123,9 @@ struct KernelTable {
   void (*weight_gradient)(const WeightGradient<T>&);
   void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel
   void (*transpose)(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride);
-  double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2);
+  double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double l1_slope);
+  void (*soft_threshold)(T* w, std::ptrdiff_t n, double threshold);
+  void (*bound_norms)(T* w, int rows, double limit);  // one panel
   double (*sum_of_squares)(const T* g, std::ptrdiff_t n, double clip);
 
   void (*gather)(const Source&, const std::int64_t* index, int columns, Panels<T> x, int row_begin, int row_end);

@@ -1,5 +1,6 @@
 // The one translation unit built per row of targets.def. It exports table_<target>() and nothing else: every kernel has
 // internal linkage, so that no copy compiled for one CPU can be linked in place of another's.
+#include "constraints.h"
 #include "gemm.h"
 #include "losses.h"
 #include "optimizers.h"
@@ -14,20 +15,21 @@ template <class T, class Activation>
 void forward(const RowsProduct<T>& p, int begin, int end) {
   if constexpr (Activation::fused) return rows_product<T, Activate<Activation>>(p, begin, end);
   rows_product<T, Keep>(p, begin, end);
-  activation_value<T, Activation>(p.c, p.c, p.n, begin, end);
+  activation_value<T, Activation>(p.c, p.c, p.n, p.parameter, begin, end);
 }
 
 template <class T, class Activation>
 void backward(const RowsProduct<T>& p, int begin, int end) {
   if constexpr (Activation::fused) return rows_product<T, Gate<Activation>>(p, begin, end);
   rows_product<T, Keep>(p, begin, end);
-  activation_gradient<T, Activation>(p.gate, p.c, p.n, begin, end);
+  activation_gradient<T, Activation>(p.gate, p.c, p.n, p.parameter, begin, end);
 }
 
 template <class T, class... A>
 const ActivationKernels<T>* activation_kernels(TypeList<A...>) {
-  static constexpr ActivationKernels<T> kernels[] = {
-      {A::name, forward<T, A>, backward<T, A>, activation_value<T, A>, activation_gradient<T, A>}...};
+  static constexpr ActivationKernels<T> kernels[] = {{A::name, default_parameter<A>(), from_input<A>(), forward<T, A>,
+                                                      backward<T, A>, activation_value<T, A>,
+                                                      activation_gradient<T, A>}...};
   return kernels;
 }
 
@@ -59,6 +61,8 @@ KernelTable<T> kernel_table() {
   t.column_sums = column_sums<T>;
   t.transpose = transpose<T>;
   t.penalize = penalize<T>;
+  t.soft_threshold = soft_threshold<T>;
+  t.bound_norms = bound_norms<T>;
   t.sum_of_squares = sum_of_squares<T>;
   t.gather = gather<T>;
   t.scatter = scatter<T>;

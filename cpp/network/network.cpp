@@ -14,6 +14,12 @@ int strip_rows(std::ptrdiff_t parameters, int width) {
   return std::max(rows / width, 1) * width;
 }
 
+// Whether an activation cannot be fused into the layer before it.
+template <class T>
+bool stands_alone(const std::string& activation) {
+  return activation == "softmax" || kernels<T>().activations[activation_index(activation)].from_input;
+}
+
 }  // namespace
 
 template <class T>
@@ -22,29 +28,46 @@ Network<T>::Network(int inputs, const std::vector<Spec>& specs, std::uint64_t se
   const int width = kernels<T>().panel_width;
   std::ptrdiff_t size = 0;
   std::vector<std::vector<Parameter>> of_layer;
-  lowest_trained_ = depth();
-  for (int i = depth() - 1; i >= 0; --i)
-    if (!layer(i).parameters().empty()) lowest_trained_ = i;
   for (int i = 0; i < depth(); ++i) {
     of_layer.push_back(layer(i).parameters());
     for (Parameter& p : of_layer.back()) {
       p.offset = size;
       size += p.size(width);
-      // Forward, weight gradient and, above the lowest layer, input gradient: a product and a sum each.
-      flops_per_row_ += (i > lowest_trained_ ? 6.0 : 4.0) * p.rows * p.columns;
-      penalized_ = penalized_ || p.l1 != 0 || p.l2 != 0;
     }
   }
   weights_ = Buffer<T>(size);
   const int rows = strip_rows(size, width);
-  for (int i = 0; i < depth(); ++i) {
-    const std::vector<Parameter>& own = of_layer[static_cast<std::size_t>(i)];
-    for (int role = 0; const Parameter& p : own) {
+  for (int i = 0; i < depth(); ++i)
+    for (int role = 0; const Parameter& p : of_layer[static_cast<std::size_t>(i)]) {
       append_strips(p, static_cast<int>(parameters_.size()), i, role++, width, rows, strips_);
       parameters_.push_back(p);
     }
-    if (!own.empty()) layer(i).bind(own, weights_.data(), i > lowest_trained_);
+  group_of_.assign(parameters_.size(), 0);
+  choose_trained({});
+  for (int i = 0; i < depth(); ++i)
+    if (const auto& own = of_layer[static_cast<std::size_t>(i)]; !own.empty())
+      layer(i).bind(own, weights_.data(), i > lowest_trained_);
+}
+
+// What learns, and what follows from it. Layers are given as the user counts them.
+template <class T>
+void Network<T>::choose_trained(const std::vector<bool>& frozen_layers) {
+  trained_strips_.clear();
+  lowest_trained_ = depth();
+  flops_per_row_ = 0;
+  penalized_ = constrained_ = false;
+  for (const Strip& strip : strips_) {
+    const Parameter& p = parameter(strip);
+    const auto user_layer = static_cast<std::size_t>(p.layer);
+    if (!p.trainable || (user_layer < frozen_layers.size() && frozen_layers[user_layer])) continue;
+    trained_strips_.push_back(strip);
+    lowest_trained_ = std::min(lowest_trained_, strip.layer);
+    penalized_ = penalized_ || p.l1 != 0 || p.l2 != 0;
+    constrained_ = constrained_ || p.max_norm != 0;
   }
+  // Forward, weight gradient and, above the lowest layer, input gradient: a product and a sum each.
+  for (const Strip& strip : strips_)
+    flops_per_row_ += (strip.layer > lowest_trained_ ? 6.0 : 4.0) * static_cast<double>(strip.size);
 }
 
 // A layer's own activation is fused into it where it can be: elementwise and not the last, which the loss may want to
@@ -52,6 +75,7 @@ Network<T>::Network(int inputs, const std::vector<Spec>& specs, std::uint64_t se
 template <class T>
 void Network<T>::lower(const std::vector<Spec>& specs) {
   int width = inputs_;
+  std::vector<int> forks;  // not yet joined
   const auto append = [&](const Spec& spec, int index) {
     const auto& kinds = layer_kinds<T>();
     const auto kind = kinds.find(spec.text("kind"));
@@ -59,6 +83,12 @@ void Network<T>::lower(const std::vector<Spec>& specs) {
       throw std::invalid_argument("Network: layer kind is '" + spec.text("kind") + "'; expected a known one");
     layers_.push_back(kind->second(spec, index, width));
     width = layers_.back()->outputs();
+    if (kind->first == "fork") forks.push_back(depth() - 1);
+    if (kind->first == "join" && !forks.empty()) {
+      layers_.back()->partner = forks.back();
+      layer(forks.back()).partner = depth() - 1;
+      forks.pop_back();
+    }
   };
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Spec spec = specs[i];
@@ -67,19 +97,17 @@ void Network<T>::lower(const std::vector<Spec>& specs) {
       append(spec, index);
       continue;
     }
-    std::string activation = spec.text("activation");
-    if (activation == "linear" && i + 2 < specs.size() && specs[i + 1].text("kind") == "activation" &&
-        specs[i + 1].text("activation") != "softmax")
-      activation = specs[++i].text("activation");
-    const bool separate = activation == "softmax" || i + 1 == specs.size();
-    spec.set("activation", separate ? std::string("linear") : activation);
+    Spec own;  // the activation, as a layer
+    own.set("kind", std::string("activation"));
+    own.set("activation", spec.text("activation"));
+    if (spec.text("activation") == "linear" && i + 2 < specs.size() && specs[i + 1].text("kind") == "activation" &&
+        !stands_alone<T>(specs[i + 1].text("activation")))
+      own = specs[++i];
+    const bool separate = stands_alone<T>(own.text("activation")) || i + 1 == specs.size();
+    spec.set("activation", separate ? std::string("linear") : own.text("activation"));
+    if (!separate && own.has("parameter")) spec.set("parameter", own.number("parameter"));
     append(spec, index);
-    if (separate && activation != "linear") {
-      Spec own;
-      own.set("kind", std::string("activation"));
-      own.set("activation", activation);
-      append(own, index);
-    }
+    if (separate && own.text("activation") != "linear") append(own, index);
   }
   const Spec& last = specs.back();
   if (last.has("activation")) last_activation_ = last.text("activation");
@@ -110,7 +138,7 @@ void Network<T>::set_slot(int slot, int index, const T* matrix) {
 }
 
 template <class T>
-void Network<T>::compile(const Spec& loss, const Spec& optimizer) {
+void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vector<Spec>& groups) {
   const KernelTable<T>& table = kernels<T>();
   Objective objective;
   for (int i = 0; i < table.loss_count; ++i)
@@ -132,8 +160,24 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer) {
   OptimizerSettings settings(optimizer);
   std::vector<Buffer<T>> slots;
   for (const char* const* name = table.optimizers[settings.rule].slots; *name; ++name) slots.emplace_back(arena_size());
+  std::vector<ParameterGroup> ways{ParameterGroup{}};
+  std::vector<int> way_of(parameters_.size(), 0);
+  std::vector<bool> frozen;
+  for (const Spec& group : groups) {
+    const auto user_layer = static_cast<std::size_t>(group.number("index"));
+    const ParameterGroup way{group.number("rate_factor", 1), group.number("weight_decay", -1)};
+    const auto place = std::find(ways.begin(), ways.end(), way) - ways.begin();
+    if (place == std::ssize(ways)) ways.push_back(way);
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      if (static_cast<std::size_t>(parameters_[i].layer) == user_layer) way_of[i] = static_cast<int>(place);
+    frozen.resize(std::max(frozen.size(), user_layer + 1));
+    frozen[user_layer] = group.number("trainable", 1) == 0;
+  }
   objective_ = objective;
   settings_ = std::move(settings);
+  groups_ = std::move(ways);
+  group_of_ = std::move(way_of);
+  choose_trained(frozen);
   slots_ = std::move(slots);
   ++compilations_;
   step = 0;
@@ -152,24 +196,32 @@ Panels<T> Network<T>::forward(const Pass& pass, Workspace<T>& work, int depth) c
   Panels<T> x = work.x;
   for (int i = 0; i < depth; ++i) {
     if (!pass.training && layer(i).only_in_training()) continue;
-    Panels<T> y = work.y[static_cast<std::size_t>(i)];
-    layer(i).forward(pass, x, y);
-    x = y;
+    Place<T> place;
+    place.x = x;
+    place.y = work.y[static_cast<std::size_t>(i)];
+    if (layer(i).partner >= 0) place.partner_y = work.y[static_cast<std::size_t>(layer(i).partner)];
+    layer(i).forward(pass, place);
+    x = place.y;
   }
   return x;
+}
+
+template <class T>
+bool Network<T>::needs_whole_batch() const {
+  return std::any_of(layers_.begin(), layers_.end(), [](const auto& each) { return each->needs_whole_batch(); });
 }
 
 template <class T>
 double Network<T>::penalty() const {
   if (!penalized_) return 0;
   std::ptrdiff_t largest = 0;
-  for (const Strip& strip : strips_) largest = std::max(largest, strip.size);
+  for (const Strip& strip : trained_strips_) largest = std::max(largest, strip.size);
   Buffer<T> gradient(largest);  // of no interest here
   double total = 0;
-  for (const Strip& strip : strips_) {
+  for (const Strip& strip : trained_strips_) {
     const Parameter& p = parameter(strip);
     if (p.l1 != 0 || p.l2 != 0)
-      total += kernels<T>().penalize(gradient.data(), weights_.data() + strip.offset, strip.size, p.l1, p.l2);
+      total += kernels<T>().penalize(gradient.data(), weights_.data() + strip.offset, strip.size, p.l1, p.l2, p.l1);
   }
   return total;
 }

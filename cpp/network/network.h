@@ -24,6 +24,14 @@ struct Objective {
   double total(double sum, double weight) const { return !mean ? sum : weight > 0 ? sum / weight : 0; }
 };
 
+// Parameters that learn alike.
+struct ParameterGroup {
+  double rate_factor = 1;    // of the optimizer's learning rate
+  double weight_decay = -1;  // below 0: the optimizer's
+
+  bool operator==(const ParameterGroup&) const = default;
+};
+
 template <class T>
 class Network {
  public:
@@ -35,13 +43,18 @@ class Network {
   int depth() const { return static_cast<int>(layers_.size()); }
   // Layers that training runs: all but a last activation that the loss takes over.
   int trained_depth() const { return depth() - (objective_.takes_activation ? 1 : 0); }
-  // The lowest layer with parameters: the backward pass ends there.
+  // The lowest layer with parameters that learn: the backward pass ends there.
   int lowest_trained() const { return lowest_trained_; }
   Layer<T>& layer(int i) { return *layers_[static_cast<std::size_t>(i)]; }
   const Layer<T>& layer(int i) const { return *layers_[static_cast<std::size_t>(i)]; }
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  const std::vector<Strip>& strips() const { return strips_; }
+  // Strips of the parameters that learn.
+  const std::vector<Strip>& strips() const { return trained_strips_; }
+  const std::vector<Strip>& all_strips() const { return strips_; }
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  // The place in groups() of a parameter's group.
+  int group(int parameter) const { return group_of_[static_cast<std::size_t>(parameter)]; }
   const Parameter& parameter(const Strip& strip) const {
     return parameters_[static_cast<std::size_t>(strip.parameter)];
   }
@@ -54,8 +67,9 @@ class Network {
   void get_slot(int slot, int index, T* matrix) const;
   void set_slot(int slot, int index, const T* matrix);
 
-  // Checks everything, then sets objective and optimizer and zeroes the slots.
-  void compile(const Spec& loss, const Spec& optimizer);
+  // Checks everything, then sets objective and optimizer and zeroes the slots. groups: for each layer ("index") that
+  // learns in its own way, "trainable", "rate_factor" and "weight_decay" as far as they differ.
+  void compile(const Spec& loss, const Spec& optimizer, const std::vector<Spec>& groups);
   int compilations() const { return compilations_; }
   bool compiled() const { return objective_.loss >= 0; }
   const Objective& objective() const { return objective_; }
@@ -68,11 +82,16 @@ class Network {
   // Runs layers [0, depth) on rows of the workspace, whose x is filled; returns where the output is.
   Panels<T> forward(const Pass& pass, Workspace<T>& work, int depth) const;
 
+  // True if a layer looks across rows, so that a training batch cannot be taken in pieces.
+  bool needs_whole_batch() const;
+
   // FLOPs of forward and backward for one row.
   double flops_per_row() const { return flops_per_row_; }
   // Sum of l1 |w| + l2/2 w^2 over all parameters.
   double penalty() const;
   bool penalized() const { return penalized_; }
+  // True if the columns of some parameter are kept within a norm.
+  bool constrained() const { return constrained_; }
 
   // Counters that key everything random and the optimizer's t.
   std::uint64_t step = 0, epoch = 0;
@@ -86,13 +105,16 @@ class Network {
 
  private:
   void lower(const std::vector<Spec>& specs);
+  void choose_trained(const std::vector<bool>& frozen_layers);
 
   int inputs_;
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::string last_activation_ = "linear";
   std::vector<Parameter> parameters_;
-  std::vector<Strip> strips_;
+  std::vector<Strip> strips_, trained_strips_;
+  std::vector<ParameterGroup> groups_{ParameterGroup{}};
+  std::vector<int> group_of_;
   Buffer<T> weights_;
   std::vector<Buffer<T>> slots_;
   IdleWorkspaces<T> idle_;
@@ -101,7 +123,7 @@ class Network {
   int lowest_trained_ = 0;
   double flops_per_row_ = 0;
   int compilations_ = 0;
-  bool penalized_ = false;
+  bool penalized_ = false, constrained_ = false;
 };
 
 }  // namespace fallline

@@ -24,7 +24,7 @@ int loss_index(const char* name) {
 }  // namespace
 
 template <class T>
-void product(Source a, Source b, const T* bias, int m, int k, int n, int activation, T* out) {
+void product(Source a, Source b, const T* bias, int m, int k, int n, Elementwise<T> activation, T* out) {
   const KernelTable<T>& table = kernels<T>();
   const int width = table.panel_width, padded = (n + width - 1) / width * width;
   Buffer<T> packed(static_cast<std::ptrdiff_t>(padded) * k), start(padded);
@@ -40,7 +40,8 @@ void product(Source a, Source b, const T* bias, int m, int k, int n, int activat
     const int begin = cut(m, thread), end = cut(m, thread + 1);
     table.gather(a, nullptr, k, x, begin, end);
     team.barrier(thread);
-    table.activations[activation].forward({x, k, packed.data(), start.data(), y, n, {}}, begin, end);
+    table.activations[activation.index].forward({x, k, packed.data(), start.data(), y, n, {}, activation.parameter},
+                                                begin, end);
     table.scatter(y, n, out, nullptr, begin, end);
   });
 }
@@ -54,33 +55,33 @@ void softmax_rows(Source z, int rows, int columns, T* y) {
 }
 
 template <class T>
-void activate(int activation, const T* x, std::ptrdiff_t n, T* y) {
+void activate(Elementwise<T> activation, const T* x, std::ptrdiff_t n, T* y) {
   // A vector is one panel whose rows are panel_width long; its end goes through a panel of its own.
-  const KernelTable<T>& table = kernels<T>();
-  const int width = table.panel_width;
+  const ActivationKernels<T>& kernel = kernels<T>().activations[activation.index];
+  const int width = kernels<T>().panel_width;
   constexpr std::ptrdiff_t block = 1 << 20;  // rows are counted in int
   const std::ptrdiff_t whole = n / width;
   for (std::ptrdiff_t row = 0; row < whole; row += block)
-    table.activations[activation].value({x + row * width, 0}, {y + row * width, 0}, width, 0,
-                                        static_cast<int>(std::min(block, whole - row)));
+    kernel.value({x + row * width, 0}, {y + row * width, 0}, width, activation.parameter, 0,
+                 static_cast<int>(std::min(block, whole - row)));
   if (const std::ptrdiff_t rest = n - whole * width; rest > 0) {
     Buffer<T> last(width);
     std::copy_n(x + whole * width, rest, last.data());
-    table.activations[activation].value({last.data(), 0}, {last.data(), 0}, width, 0, 1);
+    kernel.value({last.data(), 0}, {last.data(), 0}, width, activation.parameter, 0, 1);
     std::copy_n(last.data(), rest, y + whole * width);
   }
 }
 
 template <class T>
-void activation_delta(int activation, Source y, Source dy, int rows, int columns, T* delta) {
+void activation_delta(Elementwise<T> activation, Source y, Source dy, int rows, int columns, T* delta) {
   const KernelTable<T>& table = kernels<T>();
   PanelBuffer<T> output(columns, rows), gradient(columns, rows);
   table.gather(y, nullptr, columns, output, 0, rows);
   table.gather(dy, nullptr, columns, gradient, 0, rows);
-  if (activation < 0)
+  if (activation.index < 0)
     table.softmax_gradient(output, gradient, columns, 0, rows);
   else
-    table.activations[activation].gradient(output, gradient, columns, 0, rows);
+    table.activations[activation.index].gradient(output, gradient, columns, activation.parameter, 0, rows);
   table.scatter(gradient, columns, delta, nullptr, 0, rows);
 }
 
@@ -100,11 +101,11 @@ double softmax_cross_entropy(Source logits, const std::int32_t* labels, Source p
   return sum / rows;
 }
 
-#define FALLLINE_INSTANTIATE(T)                                            \
-  template void product(Source, Source, const T*, int, int, int, int, T*); \
-  template void softmax_rows(Source, int, int, T*);                        \
-  template void activate(int, const T*, std::ptrdiff_t, T*);               \
-  template void activation_delta(int, Source, Source, int, int, T*);       \
+#define FALLLINE_INSTANTIATE(T)                                                       \
+  template void product(Source, Source, const T*, int, int, int, Elementwise<T>, T*); \
+  template void softmax_rows(Source, int, int, T*);                                   \
+  template void activate(Elementwise<T>, const T*, std::ptrdiff_t, T*);               \
+  template void activation_delta(Elementwise<T>, Source, Source, int, int, T*);       \
   template double softmax_cross_entropy(Source, const std::int32_t*, Source, int, int, T*);
 FALLLINE_INSTANTIATE(float)
 FALLLINE_INSTANTIATE(double)

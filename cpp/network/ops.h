@@ -1,13 +1,13 @@
 // The kernels on plain row-major matrices, for scripts that have a network of their own.
 #pragma once
 
-#include "kernels/table.h"
+#include "network/layers/layer.h"
 
 namespace fallline {
 
 // out (m, n) = activation(a (m, k) b (k, n) + bias (n,)); bias may be nullptr; activation as in the kernel tables.
 template <class T>
-void product(Source a, Source b, const T* bias, int m, int k, int n, int activation, T* out);
+void product(Source a, Source b, const T* bias, int m, int k, int n, Elementwise<T> activation, T* out);
 
 // y (rows, columns) = softmax(z), row by row.
 template <class T>
@@ -15,12 +15,12 @@ void softmax_rows(Source z, int rows, int columns, T* y);
 
 // y = activation(x), over n elements.
 template <class T>
-void activate(int activation, const T* x, std::ptrdiff_t n, T* y);
+void activate(Elementwise<T> activation, const T* x, std::ptrdiff_t n, T* y);
 
 // delta (rows, columns) = gradient with respect to the activation's input, from dy and its output y. softmax if
-// activation is -1.
+// its index is -1.
 template <class T>
-void activation_delta(int activation, Source y, Source dy, int rows, int columns, T* delta);
+void activation_delta(Elementwise<T> activation, Source y, Source dy, int rows, int columns, T* delta);
 
 // Mean loss of softmax(logits) against labels, or against rows of probabilities if labels is nullptr, and its gradient
 // (rows, columns).

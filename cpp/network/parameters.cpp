@@ -16,6 +16,15 @@ void each_element(const Parameter& p, int width, F f) {
 
 }  // namespace
 
+Parameter::Parameter(int of_layer, const std::string& its_name, int its_rows, int its_columns, bool is_vector,
+                     const Spec& spec)
+    : Parameter(of_layer, its_name, its_rows, its_columns, is_vector) {
+  l1 = spec.number(name + "_l1", 0);
+  l2 = spec.number(name + "_l2", 0);
+  proximal = spec.number(name + "_proximal", 0) != 0;
+  max_norm = spec.number(name + "_max_norm", 0);
+}
+
 template <class T>
 void pack(const Parameter& parameter, int width, const T* matrix, T* arena) {
   std::fill_n(arena + parameter.offset, parameter.size(width), T(0));

@@ -31,17 +31,22 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
     : network_(network),
       data_(data),
       kernels_(kernels<T>()),
-      through_arena_(route == GradientRoute::arena || network.settings().clip_norm > 0 || batch_size > largest_piece),
-      capacity_(std::min(batch_size, largest_piece)),
+      through_arena_(route == GradientRoute::arena || network.settings().clip_norm > 0 ||
+                     (batch_size > largest_piece && !network.needs_whole_batch())),
+      capacity_(network.needs_whole_batch() ? batch_size : std::min(batch_size, largest_piece)),
       work_(network, capacity_, true),
       penalties_(network.strips().size()),
       squares_(network.strips().size()) {
   if (through_arena_) gradient_ = Buffer<T>(network.arena_size());
   for (const Strip& strip : network.strips()) {
-    const auto i = static_cast<std::size_t>(strip.layer);
-    const Panels<const T> x = i == 0 ? work_.x : work_.y[i - 1], delta = work_.delta[i];
-    strips_.push_back({strip, &network.layer(strip.layer), &network.parameter(strip), x, delta});
+    const Parameter& p = network.parameter(strip);
+    const bool plain = !(p.proximal && p.l1 > 0) && p.max_norm == 0;
+    strips_.push_back({strip, &network.layer(strip.layer), &p, network.group(strip.parameter), plain});
   }
+  for (const Strip& strip : network.all_strips())
+    if (network.layer(strip.layer).prepares()) prepared_strips_.push_back(strip);
+  for (int i = 0; i < network.depth(); ++i)
+    if (network.layer(i).learns()) learning_.push_back(i);
 }
 
 template <class T>
@@ -72,6 +77,7 @@ void Step<T>::plan(int threads) {
     done += cost(strips[static_cast<std::size_t>(i)]);
   }
   while (static_cast<int>(cache_.size()) < threads) cache_.emplace_back(largest);
+  rates_.assign(static_cast<std::size_t>(threads), std::vector<Rates>(network_.groups().size()));
 }
 
 template <class T>
@@ -86,7 +92,7 @@ template <class T>
 void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows,
                          std::uint64_t number, double scale) {
   const auto [begin, end] = share(rows, thread, team.size());
-  const Pass pass{true, network_.seed(), number, first_row, begin, end};
+  const Pass pass{true, network_.seed(), number, first_row, begin, end, rows, thread, team.size()};
   const int depth = network_.trained_depth();
   const auto barrier_for = [&](const Layer<T>& layer) {
     if (layer.needs_whole_batch()) team.barrier(thread);
@@ -98,16 +104,15 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     return interrupted_.load(std::memory_order_relaxed);
   };
 
+  prepare(team, pass);
   kernels_.gather(data_.x, index, network_.inputs(), work_.x, begin, end);
-  Panels<T> y = work_.x;
   for (int i = 0; i < depth; ++i) {
     const Layer<T>& layer = network_.layer(i);
     barrier_for(layer);
-    const Panels<T> x = y;
-    y = work_.y[static_cast<std::size_t>(i)];
-    if (!interrupted()) layer.forward(pass, x, y);
+    if (!interrupted()) layer.forward(pass, work_.places[static_cast<std::size_t>(i)]);
     barrier_for(layer);
   }
+  const Panels<T> y = depth > 0 ? work_.y[static_cast<std::size_t>(depth - 1)] : work_.x;
 
   const int outputs = network_.layer(depth - 1).outputs();
   const Objective& objective = network_.objective();
@@ -131,33 +136,80 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     const Layer<T>& layer = network_.layer(i);
     const auto k = static_cast<std::size_t>(i);
     barrier_for(layer);
-    if (!interrupted())
-      layer.backward(pass, work_.y[k], work_.delta[k], work_.delta[k - 1],
-                     {network_.layer(i - 1).fused_activation(), work_.y[k - 1]});
+    if (!interrupted()) layer.backward(pass, work_.places[k], network_.layer(i - 1).fused_activation());
     barrier_for(layer);
   }
 }
 
-// Updates strips [first, last), which lie one after the other in the arena; g is the gradient of the first.
+// Layers whose scratch depends on the weights make it, strip by strip.
 template <class T>
-void Step<T>::update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
-                     double scale) {
+void Step<T>::prepare(Team& team, const Pass& pass) {
+  if (prepared_strips_.empty()) return;
+  const auto [begin, end] = pass.share(static_cast<int>(prepared_strips_.size()));
+  for (int i = begin; i < end; ++i) {
+    const Strip& strip = prepared_strips_[static_cast<std::size_t>(i)];
+    network_.layer(strip.layer).prepare(strip, pass, work_.scratch[static_cast<std::size_t>(strip.layer)].data());
+  }
+  team.barrier(pass.thread);
+}
+
+// The scalars of update number + 1, for each group of parameters.
+template <class T>
+void Step<T>::set_rates(int thread, std::uint64_t number, double learning_rate) {
+  const OptimizerSettings& settings = network_.settings();
+  auto& rates = rates_[static_cast<std::size_t>(thread)];
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    const auto& [factor, decay] = network_.groups()[i];
+    rates[i].learning_rate = learning_rate * factor;
+    rates[i].shrink = 1 - rates[i].learning_rate * (decay < 0 ? settings.weight_decay : decay);
+    network_.rule().prepare(settings.hyper.data(), rates[i].learning_rate, static_cast<double>(number + 1),
+                            rates[i].scalars);
+  }
+}
+
+// Updates strips [first, last) of one group, which lie one after the other in the arena; g is the gradient of the
+// first.
+template <class T>
+void Step<T>::update(int thread, std::size_t first, std::size_t last, const T* g, double scale) {
   const std::ptrdiff_t offset = strips_[first].strip.offset;
   const std::ptrdiff_t n = strips_[last - 1].strip.offset + strips_[last - 1].strip.size - offset;
   const OptimizerKernel<T>& rule = network_.rule();
-  Update<T> u = network_.settings().update_of(network_.weights() + offset, g, n, scalars, learning_rate, scale);
+  const Rates& rates = rates_[static_cast<std::size_t>(thread)][static_cast<std::size_t>(strips_[first].group)];
+  Update<T> u =
+      network_.settings().update_of(network_.weights() + offset, g, n, rates.scalars, rates.learning_rate, scale);
+  u.shrink = rates.shrink;
   for (int k = 0; rule.slots[k]; ++k) u.slots[k] = network_.slot(k) + offset;
   rule.update(u);
-  for (std::size_t i = first; i < last; ++i) strips_[i].layer->refresh(strips_[i].strip);
+  for (std::size_t i = first; i < last; ++i) {
+    const auto& [strip, layer, parameter, group, plain] = strips_[i];
+    if (!plain && parameter->proximal)
+      kernels_.soft_threshold(network_.weights() + strip.offset, strip.size, rates.learning_rate * parameter->l1);
+    if (parameter->max_norm == 0) layer->refresh(strip);
+  }
+}
+
+// Bounded columns span several strips: once all are updated, each thread takes some panels.
+template <class T>
+void Step<T>::bound_norms(Team& team, int thread) {
+  team.barrier(thread);
+  for (std::size_t i = 0, panel = 0; i < strips_.size(); ++i) {
+    const auto& [first, layer, parameter, group, plain] = strips_[i];
+    if (parameter->max_norm == 0 || first.begin != 0) continue;
+    if (static_cast<int>(panel++) % team.size() != thread) continue;
+    kernels_.bound_norms(network_.weights() + first.offset, parameter->rows, parameter->max_norm);
+    for (const Work& other : strips_)
+      if (other.parameter == parameter && other.strip.column == first.column) layer->refresh(other.strip);
+  }
 }
 
 // Adds the penalty's share to a complete gradient and takes its square.
 template <class T>
 void Step<T>::finish_gradient(std::size_t i, T* g) {
-  const auto& [strip, layer, parameter, x, delta] = strips_[i];
-  const Parameter& p = *parameter;
+  const Strip& strip = strips_[i].strip;
+  const Parameter& p = *strips_[i].parameter;
   if (p.l1 != 0 || p.l2 != 0)
-    penalties_[i] = kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2);
+    penalties_[i] =
+        kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2, p.proximal ? 0 : p.l1);
   if (network_.settings().clip_norm > 0)
     squares_[i] = kernels_.sum_of_squares(g, strip.size, network_.settings().clip());
 }
@@ -182,9 +234,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   const auto last = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread) + 1]);
   const double weight = batch_weight(index, rows);
   const double scale = !network_.objective().mean ? 1 : weight > 0 ? 1 / weight : 0;
-  double scalars[max_scalars] = {};
-  if (updating)
-    network_.rule().prepare(network_.settings().hyper.data(), learning_rate, static_cast<double>(number + 1), scalars);
+  if (updating) set_rates(thread, number, learning_rate);
 
   double loss_sum = 0;
   for (int done = 0; done < rows; done += capacity_) {
@@ -203,14 +253,16 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
       const std::size_t start = i;
       const std::ptrdiff_t offset = strips_[i].strip.offset;
       for (std::ptrdiff_t end = offset; i < last; ++i) {
-        const auto& [strip, layer, parameter, x, delta] = strips_[i];
-        if (strip.offset != end || (i > start && end + strip.size > offset + cache_size)) break;
+        const auto& [strip, layer, parameter, group, plain] = strips_[i];
+        if (strip.offset != end || (i > start && end + strip.size > offset + cache_size) ||
+            group != strips_[start].group)
+          break;
         T* g = through_arena_ ? gradient_.data() + strip.offset : cache + (strip.offset - offset);
-        layer->gradient(strip, x, delta, piece, g, done > 0);
+        layer->gradient(strip, work_.places[static_cast<std::size_t>(strip.layer)], piece, g, done > 0);
         if (complete && finishing) finish_gradient(i, g);
         end += strip.size;
       }
-      if (!through_arena_) update(start, i, cache, scalars, learning_rate, 1);
+      if (!through_arena_) update(thread, start, i, cache, 1);
     }
     team.barrier(thread);
   }
@@ -221,17 +273,22 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
     penalty_ = 0;
     if (network_.penalized())
       for (double p : penalties_) penalty_ += p;
+    if (updating)
+      for (const int i : learning_) network_.layer(i).learn(work_.scratch[static_cast<std::size_t>(i)].data());
   }
-  if (!through_arena_ || !updating) return Result::done;
-  double clip = 1;
-  if (network_.settings().clip_norm > 0) {
-    double square = 0;
-    for (double s : squares_) square += s;
-    clip = network_.settings().norm_factor(square);
+  if (!updating) return Result::done;
+  if (through_arena_) {
+    double clip = 1;
+    if (network_.settings().clip_norm > 0) {
+      double square = 0;
+      for (double s : squares_) square += s;
+      clip = network_.settings().norm_factor(square);
+    }
+    for (std::size_t i = first; i < last; ++i)
+      update(thread, i, i + 1, gradient_.data() + strips_[i].strip.offset, clip);
   }
-  for (std::size_t i = first; i < last; ++i)
-    update(i, i + 1, gradient_.data() + strips_[i].strip.offset, scalars, learning_rate, clip);
-  team.barrier(thread);
+  if (network_.constrained()) bound_norms(team, thread);
+  if (through_arena_ || network_.constrained()) team.barrier(thread);
   return Result::done;
 }
 
@@ -248,14 +305,15 @@ int Step<T>::first_bad_layer(const std::int64_t* index, int rows) {
             return false;
       return true;
     };
-    const Pass pass{true, network_.seed(), network_.step, done, 0, n};
+    const Pass pass{true, network_.seed(), network_.step, done, 0, n, n};
+    for (const Strip& strip : prepared_strips_)
+      network_.layer(strip.layer).prepare(strip, pass, work_.scratch[static_cast<std::size_t>(strip.layer)].data());
     kernels_.gather(data_.x, index + done, network_.inputs(), work_.x, 0, n);
     Panels<T> y = work_.x;
     if (!finite(y, network_.inputs())) return -1;
     for (int i = 0; i < bad; ++i) {
-      const Panels<T> x = y;
+      network_.layer(i).forward(pass, work_.places[static_cast<std::size_t>(i)]);
       y = work_.y[static_cast<std::size_t>(i)];
-      network_.layer(i).forward(pass, x, y);
       if (!finite(y, network_.layer(i).outputs())) bad = i;
     }
   }

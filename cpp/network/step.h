@@ -68,8 +68,10 @@ class Step {
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   double scale);
   void finish_gradient(std::size_t i, T* g);  // of strips_[i]
-  void update(std::size_t first, std::size_t last, const T* g, const double* scalars, double learning_rate,
-              double scale);
+  void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
+  void prepare(Team& team, const Pass& pass);
+  void set_rates(int thread, std::uint64_t number, double learning_rate);
+  void bound_norms(Team& team, int thread);
   double batch_weight(const std::int64_t* index, int rows) const;
 
   Network<T>& network_;
@@ -85,10 +87,18 @@ class Step {
     Strip strip;
     Layer<T>* layer;
     const Parameter* parameter;
-    Panels<const T> x, delta;
+    int group;
+    bool plain;  // the update ends with the rule: no threshold, no bound
+  };
+  // The scalars of one step for one group of parameters.
+  struct Rates {
+    double learning_rate, shrink, scalars[max_scalars];
   };
   std::vector<Work> strips_;
+  std::vector<Strip> prepared_strips_;       // of layers that prepare()
+  std::vector<int> learning_;                // layers that learn()
   std::vector<int> first_strip_;             // of each thread, and the end
+  std::vector<std::vector<Rates>> rates_;    // of each thread
   std::vector<double> penalties_, squares_;  // of each strip
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
   T* predictions_ = nullptr;

@@ -32,7 +32,9 @@ template <class T>
 struct Workspace {
   int capacity;
   PanelBuffer<T> x;
-  std::vector<PanelBuffer<T>> y, delta;  // of each layer; delta only for training
+  std::vector<PanelBuffer<T>> y, delta;  // of each layer; delta only for training, like what follows
+  std::vector<Buffer<T>> scratch;
+  std::vector<Place<T>> places;
   PanelBuffer<T> target;
   std::vector<std::int32_t> labels;
   std::vector<T> weight;
@@ -45,6 +47,16 @@ struct Workspace {
     for (int i = 0; i < network.depth(); ++i) {
       y.emplace_back(network.layer(i).outputs(), rows);
       if (training) delta.emplace_back(network.layer(i).outputs(), rows);
+      if (training) scratch.emplace_back(network.layer(i).scratch_size(rows));
+    }
+    for (std::size_t i = 0; i < delta.size(); ++i) {
+      Place<T> place{i == 0 ? x : y[i - 1], y[i], delta[i], {}, scratch[i].data(), {}, {}};
+      if (i > 0) place.dx = delta[i - 1];
+      if (const int partner = network.layer(static_cast<int>(i)).partner; partner >= 0) {
+        place.partner_y = y[static_cast<std::size_t>(partner)];
+        place.partner_delta = delta[static_cast<std::size_t>(partner)];
+      }
+      places.push_back(place);
     }
     target = PanelBuffer<T>(network.outputs(), rows);
     labels.resize(n);

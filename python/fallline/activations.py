@@ -36,6 +36,16 @@ ACTIVATIONS = {
         ActivationInfo("relu", "max(0, z)", "1 if z > 0 else 0", "Nair & Hinton 2010", relu_like=True),
         ActivationInfo("sigmoid", "1 / (1 + exp(−z))", "a·(1 − a)"),
         ActivationInfo("tanh", "(exp(z) − exp(−z)) / (exp(z) + exp(−z))", "1 − a²"),
+        ActivationInfo(
+            "leaky_relu",
+            "max(0, z) + slope·min(0, z), slope = 0.01",
+            "1 if z > 0 else slope",
+            "Maas et al. 2013",
+            relu_like=True,
+        ),
+        ActivationInfo(
+            "silu", "z·sigmoid(z)", "s·(1 + z·(1 − s)), s = sigmoid(z)", "Elfwing et al. 2017", relu_like=True
+        ),
         ActivationInfo("softmax", "exp(z_i) / Σ_j exp(z_j)", "diag(a) − a·aᵀ", "Bridle 1990"),
     )
 }

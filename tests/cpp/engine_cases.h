@@ -110,7 +110,7 @@ std::unique_ptr<Network<T>> network(int inputs, const std::vector<Spec>& layers,
     for (int k = 0; k < p.rows * p.columns; ++k) matrix.push_back(static_cast<T>(random.uniform(-size, size)));
     net->set_parameter(i, matrix.data());
   }
-  net->compile(loss, optimizer);
+  net->compile(loss, optimizer, {});
   return net;
 }
 

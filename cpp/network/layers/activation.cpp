@@ -20,23 +20,26 @@ class Activation final : public Layer<T> {
   Activation(const Spec& spec, int index, int inputs)
       : Layer<T>(index, inputs, inputs),
         softmax_(spec.text("activation") == "softmax"),
-        activation_(softmax_ ? 0 : activation_index(spec.text("activation"))) {}
+        activation_(softmax_ ? Elementwise<T>{} : activation_of<T>(spec)) {}
 
-  void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override {
-    if (softmax_) return this->kernels().softmax(x, y, this->inputs(), pass.begin, pass.end);
-    this->kernels().activations[activation_].value(x, y, this->inputs(), pass.begin, pass.end);
+  void forward(const Pass& pass, const Place<T>& at) const override {
+    if (softmax_) return this->kernels().softmax(at.x, at.y, this->inputs(), pass.begin, pass.end);
+    kernel().value(at.x, at.y, this->inputs(), activation_.parameter, pass.begin, pass.end);
   }
 
  protected:
-  void backward_rows(const Pass& pass, Panels<const T> y, Panels<const T> delta, Panels<T> dx) const override {
-    this->kernels().activations[0].value(delta, dx, this->inputs(), pass.begin, pass.end);
-    if (softmax_) return this->kernels().softmax_gradient(y, dx, this->inputs(), pass.begin, pass.end);
-    this->kernels().activations[activation_].gradient(y, dx, this->inputs(), pass.begin, pass.end);
+  void backward_rows(const Pass& pass, const Place<T>& at) const override {
+    this->copy(pass, at.delta, at.dx);
+    if (softmax_) return this->kernels().softmax_gradient(at.y, at.dx, this->inputs(), pass.begin, pass.end);
+    kernel().gradient(kernel().from_input ? at.x : at.y, at.dx, this->inputs(), activation_.parameter, pass.begin,
+                      pass.end);
   }
 
  private:
+  const ActivationKernels<T>& kernel() const { return this->kernels().activations[activation_.index]; }
+
   bool softmax_;
-  int activation_;
+  Elementwise<T> activation_;
 };
 
 const RegisterLayer<Activation> activation("activation");

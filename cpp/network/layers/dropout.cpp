@@ -12,12 +12,10 @@ class Dropout final : public Layer<T> {
 
   bool only_in_training() const override { return true; }
 
-  void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override { apply(pass, x, y); }
+  void forward(const Pass& pass, const Place<T>& at) const override { apply(pass, at.x, at.y); }
 
  protected:
-  void backward_rows(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx) const override {
-    apply(pass, delta, dx);
-  }
+  void backward_rows(const Pass& pass, const Place<T>& at) const override { apply(pass, at.delta, at.dx); }
 
  private:
   void apply(const Pass& pass, Panels<const T> x, Panels<T> y) const {

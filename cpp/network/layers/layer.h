@@ -20,15 +20,31 @@ namespace fallline {
 struct Pass {
   bool training;
   std::uint64_t seed, step;
-  int first_row;  // of the batch, when it is taken in pieces
-  int begin, end;
+  int first_row;   // of the batch, when it is taken in pieces
+  int begin, end;  // rows of this thread
+  int rows = 0;    // of all threads
+  int thread = 0, threads = 1;
+
+  // The part of n pieces of work that falls to this thread; for layers that look across rows.
+  std::pair<int, int> share(int n) const { return {n * thread / threads, n * (thread + 1) / threads}; }
 };
 
-// An elementwise activation and what it put out.
+// An elementwise activation, by its place in the kernel tables, and its parameter.
 template <class T>
-struct ActivationGate {
-  int activation;
-  Panels<const T> y;
+struct Elementwise {
+  int index = 0;  // linear
+  T parameter = 0;
+};
+
+// Where the numbers of one layer lie during a step.
+template <class T>
+struct Place {
+  Panels<const T> x;      // in
+  Panels<T> y;            // out
+  Panels<const T> delta;  // gradient with respect to the layer's sum, i.e. before its own fused activation
+  Panels<T> dx;           // gradient with respect to x; data is nullptr if nobody wants it
+  T* scratch = nullptr;   // what forward leaves for backward: scratch_size() elements
+  Panels<const T> partner_y, partner_delta;  // y and delta of its partner
 };
 
 template <class T>
@@ -42,36 +58,51 @@ class Layer {
   int outputs() const { return outputs_; }
 
   // y = f(x) on rows [pass.begin, pass.end).
-  virtual void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const = 0;
+  virtual void forward(const Pass& pass, const Place<T>& at) const = 0;
 
-  // dx from delta, the gradient with respect to this layer's sum, i.e. before its own fused activation. dx leaves
-  // multiplied by the slope of the activation below, so that it is the delta of the layer below.
-  virtual void backward(const Pass& pass, Panels<const T> y, Panels<const T> delta, Panels<T> dx,
-                        ActivationGate<T> below) const {
-    backward_rows(pass, y, delta, dx);
-    if (below.activation != 0)
-      kernels_.activations[below.activation].gradient(below.y, dx, inputs_, pass.begin, pass.end);
+  // dx from delta. dx leaves multiplied by the slope of the activation `below`, which put out x, so that it is the
+  // delta of the layer below.
+  virtual void backward(const Pass& pass, const Place<T>& at, Elementwise<T> below) const {
+    backward_rows(pass, at);
+    if (below.index != 0)
+      kernels_.activations[below.index].gradient(at.x, at.dx, inputs_, below.parameter, pass.begin, pass.end);
   }
 
-  // The elementwise activation that forward applies at its end; 0 is linear.
-  virtual int fused_activation() const { return 0; }
+  // The elementwise activation that forward applies at its end.
+  virtual Elementwise<T> fused_activation() const { return {}; }
   // True if a layer passes rows on unchanged outside training.
   virtual bool only_in_training() const { return false; }
-  // True if forward and backward look across rows: the step then puts barriers around them.
+  // True if forward and backward look across rows: the step puts barriers around them, and each thread takes its share
+  // of the columns of all rows.
   virtual bool needs_whole_batch() const { return false; }
+  // Memory for one step over so many rows.
+  virtual std::ptrdiff_t scratch_size(int /*rows*/) const { return 0; }
+  // The other layer that it exchanges rows with, by its place in the network; see layers/residual.cpp.
+  int partner = -1;
 
   virtual std::vector<Parameter> parameters() const { return {}; }
   // Where the parameters ended up, and whether backward will be called; once.
   virtual void bind(const std::vector<Parameter>&, T* /*weights*/, bool /*backward*/) {}
   // g (+)= gradient of the strip, over all rows of the batch.
-  virtual void gradient(const Strip&, Panels<const T> /*x*/, Panels<const T> /*delta*/, int /*rows*/, T* /*g*/,
-                        bool /*accumulate*/) const {}
+  virtual void gradient(const Strip&, const Place<T>&, int /*rows*/, T* /*g*/, bool /*accumulate*/) const {}
   // The strip's weights have changed.
   virtual void refresh(const Strip&) {}
 
+  // True if scratch depends on weights and is made, strip by strip, before the rows of each training batch.
+  virtual bool prepares() const { return false; }
+  virtual void prepare(const Strip&, const Pass&, T* /*scratch*/) const {}
+  // True if what a batch left in scratch becomes part of the layer's own state once the batch is learned.
+  virtual bool learns() const { return false; }
+  virtual void learn(const T* /*scratch*/) {}
+
  protected:
-  virtual void backward_rows(const Pass&, Panels<const T> /*y*/, Panels<const T> /*delta*/, Panels<T> /*dx*/) const {}
+  virtual void backward_rows(const Pass&, const Place<T>&) const {}
+  // y = x on the rows of the pass, `inputs` columns.
+  void copy(const Pass& pass, Panels<const T> x, Panels<T> y) const {
+    kernels_.activations[0].value(x, y, inputs_, 0, pass.begin, pass.end);
+  }
   const KernelTable<T>& kernels() const { return kernels_; }
+  int width() const { return kernels_.panel_width; }
 
  private:
   const KernelTable<T>& kernels_ = fallline::kernels<T>();
@@ -106,5 +137,19 @@ struct RegisterLayer {
 
 // The place of an elementwise activation in the kernel tables.
 int activation_index(const std::string& name);
+
+// With its default parameter.
+template <class T>
+Elementwise<T> elementwise(int index) {
+  return {index, static_cast<T>(kernels<T>().activations[index].parameter)};
+}
+
+// The elementwise activation that a spec names, with the parameter it gives or the default.
+template <class T>
+Elementwise<T> activation_of(const Spec& spec) {
+  auto activation = elementwise<T>(activation_index(spec.text("activation")));
+  if (spec.has("parameter")) activation.parameter = static_cast<T>(spec.number("parameter"));
+  return activation;
+}
 
 }  // namespace fallline

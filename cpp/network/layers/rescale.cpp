@@ -15,13 +15,13 @@ class Rescale final : public Layer<T> {
         scale_(padded(spec, "scale", inputs)),
         offset_(padded(spec, "offset", inputs)) {}
 
-  void forward(const Pass& pass, Panels<const T> x, Panels<T> y) const override {
-    this->kernels().affine(x, scale_.data(), offset_.data(), y, this->inputs(), pass.begin, pass.end);
+  void forward(const Pass& pass, const Place<T>& at) const override {
+    this->kernels().affine(at.x, scale_.data(), offset_.data(), at.y, this->inputs(), pass.begin, pass.end);
   }
 
  protected:
-  void backward_rows(const Pass& pass, Panels<const T>, Panels<const T> delta, Panels<T> dx) const override {
-    this->kernels().affine(delta, scale_.data(), zeros_.data(), dx, this->inputs(), pass.begin, pass.end);
+  void backward_rows(const Pass& pass, const Place<T>& at) const override {
+    this->kernels().affine(at.delta, scale_.data(), zeros_.data(), at.dx, this->inputs(), pass.begin, pass.end);
   }
 
  private:
