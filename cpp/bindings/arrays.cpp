@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include "bindings/foreign.h"
+
 namespace fallline {
 
 std::string shape_text(const py::array& a) { return py::str(a.attr("shape")); }
@@ -127,6 +129,10 @@ Spec as_spec(const py::dict& values) {
       spec.set(name, py::cast<std::string>(value));
     else if (py::isinstance<py::float_>(value) || py::isinstance<py::int_>(value))
       spec.set(name, py::cast<double>(value));
+    else if (name == "layer")
+      spec.set(name, foreign_layer(py::reinterpret_borrow<py::object>(value)));
+    else if (name == "loss")
+      spec.set(name, foreign_loss(py::reinterpret_borrow<py::object>(value)));
     else
       spec.set(name, py::cast<std::vector<double>>(value));
   }

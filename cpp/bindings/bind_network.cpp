@@ -141,7 +141,7 @@ class PyNetwork {
     if (!network.compiled())
       throw std::runtime_error(std::string(operation) +
                                ": the model has no loss; expected compile() to be called first");
-    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.loss_kernel().takes_labels, operation,
+    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.objective().takes_labels, operation,
                       owners);
   }
 

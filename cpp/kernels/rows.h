@@ -45,6 +45,13 @@ void activation_gradient(Panels<const T> at, Panels<T> dy, int columns, T parame
                  [p](Vec<T> x, const T* d) { return gradient_of<Activation, T>(load(d), x, p); });
 }
 
+template <class T>
+void add(Panels<const T> x, Panels<const T> z, Panels<T> y, int columns, int begin, int end) {
+  for (int c = 0, p = 0; c < columns; c += panel_width<T>, ++p)
+    for (std::ptrdiff_t i = at<T>(begin); i < at<T>(end); i += lanes<T>)
+      store(y.data + p * y.stride + i, load(x.data + p * x.stride + i) + load(z.data + p * z.stride + i));
+}
+
 // y = x * scale + offset, column by column; scale and offset are padded to whole panels.
 template <class T>
 void affine(Panels<const T> x, const T* scale, const T* offset, Panels<T> y, int columns, int begin, int end) {

@@ -132,10 +132,30 @@ struct KernelTable {
   void (*scatter)(Panels<const T> x, int columns, T* out, const std::int64_t* index, int row_begin, int row_end);
   void (*affine)(Panels<const T> x, const T* scale, const T* offset, Panels<T> y, int columns, int row_begin,
                  int row_end);
+  void (*add)(Panels<const T> x, Panels<const T> z, Panels<T> y, int columns, int row_begin, int row_end);
   void (*softmax)(Panels<const T> z, Panels<T> y, int columns, int row_begin, int row_end);
   void (*softmax_gradient)(Panels<const T> y, Panels<T> dy, int columns, int row_begin, int row_end);  // in place
   void (*dropout)(Panels<const T> x, Panels<T> y, int columns, double rate, RandomKey key, int first_row, int row_begin,
                   int row_end);
+
+  void (*prelu)(Panels<const T> x, const T* slope, Panels<T> y, int columns, int row_begin, int row_end);
+  void (*prelu_gradient)(Panels<const T> x, const T* slope, Panels<const T> dy, Panels<T> dx, int columns,
+                         int row_begin, int row_end);
+  void (*prelu_slope_gradient)(const T* x, const T* dy, int rows, T* sums, bool accumulate);  // one panel
+  void (*largest_piece)(Panels<const T> x, Panels<T> y, int units, int pieces, int row_begin, int row_end);
+  void (*largest_piece_gradient)(Panels<const T> x, Panels<const T> y, Panels<const T> dy, Panels<T> left, Panels<T> dx,
+                                 int units, int pieces, int row_begin, int row_end);
+
+  // One panel each.
+  void (*column_products)(const T* x, const T* s, const T* z, const T* t, int rows, T* sums, bool accumulate);
+  void (*column_combine)(const T* x, const T* a, const T* z, const T* b, const T* d, int rows, T* y);
+
+  void (*layer_norm)(Panels<const T> x, const T* gamma, const T* beta, double epsilon, Panels<T> y, int columns,
+                     T* moments, int row_begin, int row_end);
+  void (*layer_norm_gradient)(Panels<const T> x, const T* moments, const T* gamma, Panels<const T> dy, Panels<T> dx,
+                              int columns, int row_begin, int row_end);
+  void (*layer_norm_scale_gradient)(const T* x, const T* moments, const T* dy, int rows, T* sums,
+                                    bool accumulate);  // one panel
 };
 
 struct Target {

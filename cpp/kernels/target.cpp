@@ -3,7 +3,9 @@
 #include "constraints.h"
 #include "gemm.h"
 #include "losses.h"
+#include "normalization.h"
 #include "optimizers.h"
+#include "pieces.h"
 #include "rows.h"
 #include "table.h"
 
@@ -67,9 +69,20 @@ KernelTable<T> kernel_table() {
   t.gather = gather<T>;
   t.scatter = scatter<T>;
   t.affine = affine<T>;
+  t.add = add<T>;
   t.softmax = softmax<T>;
   t.softmax_gradient = softmax_gradient<T>;
   t.dropout = dropout<T>;
+  t.prelu = prelu<T>;
+  t.prelu_gradient = prelu_gradient<T>;
+  t.prelu_slope_gradient = prelu_slope_gradient<T>;
+  t.largest_piece = largest_piece<T>;
+  t.largest_piece_gradient = largest_piece_gradient<T>;
+  t.column_products = column_products<T>;
+  t.column_combine = column_combine<T>;
+  t.layer_norm = layer_norm<T>;
+  t.layer_norm_gradient = layer_norm_gradient<T>;
+  t.layer_norm_scale_gradient = layer_norm_scale_gradient<T>;
   return t;
 }
 

@@ -143,10 +143,13 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vec
   Objective objective;
   for (int i = 0; i < table.loss_count; ++i)
     if (loss.text("name") == table.losses[i].name) objective.loss = i;
-  if (objective.loss < 0)
+  if (loss.has("loss")) objective.foreign = loss.foreign_loss();
+  if (objective.loss < 0 && !objective.foreign)
     throw std::invalid_argument("compile: loss is '" + loss.text("name") + "'; expected a known loss");
   objective.mean = loss.text("reduction") == "mean";
-  if (const char* fused = table.losses[objective.loss].fused_activation) {
+  objective.takes_labels =
+      objective.foreign ? loss.number("takes_classes") != 0 : table.losses[objective.loss].takes_labels;
+  if (const char* fused = objective.foreign ? nullptr : table.losses[objective.loss].fused_activation) {
     objective.takes_activation = last_activation_ == fused;
     if (objective.takes_activation && depth() == 1)
       throw std::invalid_argument("compile: the model is a lone activation '" + last_activation_ +
@@ -204,6 +207,39 @@ Panels<T> Network<T>::forward(const Pass& pass, Workspace<T>& work, int depth) c
     x = place.y;
   }
   return x;
+}
+
+template <class T>
+void Network<T>::loss_rows(const LossRows<T>& rows, int begin, int end) const {
+  if (!objective_.foreign) return kernels<T>().losses[objective_.loss].rows(rows, begin, end);
+  // Plain matrices there and back.
+  const int n = end - begin, columns = rows.outputs;
+  const auto size = static_cast<std::ptrdiff_t>(n) * columns;
+  const std::ptrdiff_t skipped = static_cast<std::ptrdiff_t>(begin) * columns;
+  Buffer<T> y(size), target(rows.labels ? 0 : size), gradient(rows.dy.data ? size : 0);
+  kernels<T>().scatter(rows.y, columns, y.data() - skipped, nullptr, begin, end);
+  if (!rows.labels) kernels<T>().scatter(rows.target, columns, target.data() - skipped, nullptr, begin, end);
+  objective_.foreign->rows(Matrix<const T>{y.data(), n, columns},
+                           Matrix<const T>{rows.labels ? nullptr : target.data(), n, columns},
+                           rows.labels ? rows.labels + begin : nullptr, rows.loss + begin,
+                           Matrix<T>{rows.dy.data ? gradient.data() : nullptr, n, columns});
+  for (int r = 0; r < n; ++r) {
+    const double weight = rows.weight ? static_cast<double>(rows.weight[begin + r]) : 1;
+    rows.loss[begin + r] *= weight;
+    for (int c = 0; rows.dy.data && c < columns; ++c)
+      gradient[static_cast<std::ptrdiff_t>(r) * columns + c] *= static_cast<T>(weight * rows.scale);
+  }
+  if (!rows.dy.data) return;
+  constexpr auto item = static_cast<std::ptrdiff_t>(sizeof(T));
+  kernels<T>().gather(
+      {gradient.data() - skipped, sizeof(T) == 4 ? SourceType::float32 : SourceType::float64, columns * item, item},
+      nullptr, columns, rows.dy, begin, end);
+}
+
+template <class T>
+bool Network<T>::foreign() const {
+  return objective_.foreign ||
+         std::any_of(layers_.begin(), layers_.end(), [](const auto& each) { return each->foreign(); });
 }
 
 template <class T>

@@ -19,6 +19,8 @@ struct Objective {
   bool takes_activation = false;  // the loss kernel applies the last activation itself
   bool from_logits = false;       // it would, but the last layer is linear: predictions stay logits
   bool mean = true;               // divide by the sum of weights
+  bool takes_labels = false;
+  std::shared_ptr<ForeignLoss> foreign;  // instead of a loss of the tables
 
   // What is reported for rows of these weighted losses; rows of no weight have no loss.
   double total(double sum, double weight) const { return !mean ? sum : weight > 0 ? sum / weight : 0; }
@@ -71,17 +73,20 @@ class Network {
   // learns in its own way, "trainable", "rate_factor" and "weight_decay" as far as they differ.
   void compile(const Spec& loss, const Spec& optimizer, const std::vector<Spec>& groups);
   int compilations() const { return compilations_; }
-  bool compiled() const { return objective_.loss >= 0; }
+  bool compiled() const { return objective_.loss >= 0 || objective_.foreign; }
   const Objective& objective() const { return objective_; }
   const OptimizerSettings& settings() const { return settings_; }
   std::vector<std::string> slot_names() const;
-  const LossKernel<T>& loss_kernel() const { return kernels<T>().losses[objective_.loss]; }
+  // Loss and gradient of rows, as LossKernel::rows; foreign losses are called from here.
+  void loss_rows(const LossRows<T>& rows, int begin, int end) const;
   const OptimizerKernel<T>& rule() const { return kernels<T>().optimizers[settings_.rule]; }
   T* slot(int i) { return slots_[static_cast<std::size_t>(i)].data(); }
 
   // Runs layers [0, depth) on rows of the workspace, whose x is filled; returns where the output is.
   Panels<T> forward(const Pass& pass, Workspace<T>& work, int depth) const;
 
+  // True if a layer or the loss is the user's own.
+  bool foreign() const;
   // True if a layer looks across rows, so that a training batch cannot be taken in pieces.
   bool needs_whole_batch() const;
 

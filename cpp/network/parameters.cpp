@@ -18,12 +18,15 @@ void each_element(const Parameter& p, int width, F f) {
 
 Parameter::Parameter(int of_layer, const std::string& its_name, int its_rows, int its_columns, bool is_vector,
                      const Spec& spec)
-    : Parameter(of_layer, its_name, its_rows, its_columns, is_vector) {
-  l1 = spec.number(name + "_l1", 0);
-  l2 = spec.number(name + "_l2", 0);
-  proximal = spec.number(name + "_proximal", 0) != 0;
-  max_norm = spec.number(name + "_max_norm", 0);
-}
+    : layer(of_layer),
+      name((spec.has("prefix") ? spec.text("prefix") : "") + its_name),
+      rows(its_rows),
+      columns(its_columns),
+      vector(is_vector),
+      l1(spec.number(its_name + "_l1", 0)),
+      l2(spec.number(its_name + "_l2", 0)),
+      proximal(spec.number(its_name + "_proximal", 0) != 0),
+      max_norm(spec.number(its_name + "_max_norm", 0)) {}
 
 template <class T>
 void pack(const Parameter& parameter, int width, const T* matrix, T* arena) {

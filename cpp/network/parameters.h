@@ -16,15 +16,13 @@ struct Parameter {
   std::string name;
   int rows, columns;
   bool vector;
+  double l1, l2;          // penalties
+  bool proximal;          // the l1 penalty acts by soft thresholding instead of through the gradient
+  double max_norm;        // of each column; 0: none
   bool trainable = true;  // false for what a layer keeps but does not learn by gradients
-  double l1 = 0, l2 = 0;  // penalties
-  bool proximal = false;  // the l1 penalty acts by soft thresholding instead of through the gradient
-  double max_norm = 0;    // of each column; 0: none
   std::ptrdiff_t offset = 0;
 
-  Parameter(int of_layer, std::string its_name, int its_rows, int its_columns, bool is_vector)
-      : layer(of_layer), name(std::move(its_name)), rows(its_rows), columns(its_columns), vector(is_vector) {}
-  // With what the layer's spec says of it, e.g. "kernel_l2".
+  // With what the layer's spec says of it, e.g. "kernel_l2"; its "prefix" becomes part of the name.
   Parameter(int of_layer, const std::string& its_name, int its_rows, int its_columns, bool is_vector, const Spec& spec);
 
   std::ptrdiff_t panel_size(int width) const { return static_cast<std::ptrdiff_t>(rows) * width; }

@@ -2,16 +2,20 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "network/foreign.h"
+
 namespace fallline {
 
 class Spec {
  public:
-  using Value = std::variant<double, std::string, std::vector<double>>;
+  using Value = std::variant<double, std::string, std::vector<double>, std::shared_ptr<ForeignLayer>,
+                             std::shared_ptr<ForeignLoss>>;
 
   void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
   bool has(const std::string& name) const { return values_.contains(name); }
@@ -23,6 +27,12 @@ class Spec {
   std::vector<double> numbers(const std::string& name) const {
     if (has(name) && std::holds_alternative<double>(values_.at(name))) return {number(name)};
     return get<std::vector<double>>(name, "a list of numbers");
+  }
+  const std::shared_ptr<ForeignLayer>& foreign_layer() const {
+    return get<std::shared_ptr<ForeignLayer>>("layer", "a layer");
+  }
+  const std::shared_ptr<ForeignLoss>& foreign_loss() const {
+    return get<std::shared_ptr<ForeignLoss>>("loss", "a loss");
   }
 
  private:

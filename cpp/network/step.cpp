@@ -51,6 +51,7 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
 
 template <class T>
 int Step<T>::team_size() const {
+  if (network_.foreign()) return 1;
   const double flops = network_.flops_per_row() * capacity_;
   return threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(capacity_)));
 }
@@ -123,20 +124,21 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (!data_.weights.empty()) work_.weight[slot] = data_.weights[row];
   }
   if (data_.labels.empty()) kernels_.gather(data_.y, index, outputs, work_.target, begin, end);
-  network_.loss_kernel().rows(
-      {y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
-       data_.labels.empty() ? nullptr : work_.labels.data(), data_.weights.empty() ? nullptr : work_.weight.data(),
-       scale, outputs, work_.loss.data()},
-      begin, end);
+  network_.loss_rows({y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
+                      data_.labels.empty() ? nullptr : work_.labels.data(),
+                      data_.weights.empty() ? nullptr : work_.weight.data(), scale, outputs, work_.loss.data()},
+                     begin, end);
   if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
   for (int r = begin; r < end; ++r)
     if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);
 
-  for (int i = depth - 1; i > network_.lowest_trained(); --i) {
+  for (int i = depth - 1; i >= network_.lowest_trained(); --i) {
     const Layer<T>& layer = network_.layer(i);
+    if (i == network_.lowest_trained() && !layer.foreign()) break;
     const auto k = static_cast<std::size_t>(i);
     barrier_for(layer);
-    if (!interrupted()) layer.backward(pass, work_.places[k], network_.layer(i - 1).fused_activation());
+    if (!interrupted())
+      layer.backward(pass, work_.places[k], i > 0 ? network_.layer(i - 1).fused_activation() : Elementwise<T>{});
     barrier_for(layer);
   }
 }

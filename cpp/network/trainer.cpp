@@ -185,17 +185,18 @@ static void each_block(Network<T>& network, const Source& x, std::int64_t n, con
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
-  run_team(threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks))),
-           [&](Team& team, int thread) {
-             auto work = network.idle_workspaces().take(network, block);
-             for (std::int64_t i = thread; i < blocks; i += team.size()) {
-               const std::int64_t first = i * block;
-               const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
-               kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
-               f(*work, first, rows);
-             }
-             network.idle_workspaces().give(std::move(work));
-           });
+  const int threads =
+      network.foreign() ? 1 : threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks)));
+  run_team(threads, [&](Team& team, int thread) {
+    auto work = network.idle_workspaces().take(network, block);
+    for (std::int64_t i = thread; i < blocks; i += team.size()) {
+      const std::int64_t first = i * block;
+      const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
+      kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
+      f(*work, first, rows);
+    }
+    network.idle_workspaces().give(std::move(work));
+  });
 }
 
 template <class T>
@@ -211,15 +212,15 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
     };
     if (objective.from_logits) keep();
     if (data.labels.empty()) kernels<T>().gather(from_row(data.y, first), nullptr, outputs, work.target, 0, rows);
-    network.loss_kernel().rows({y,
-                                {},
-                                work.target,
-                                data.labels.empty() ? nullptr : data.labels.data() + first,
-                                data.weights.empty() ? nullptr : data.weights.data() + first,
-                                1.0,
-                                outputs,
-                                loss.data() + first},
-                               0, rows);
+    network.loss_rows({y,
+                       {},
+                       work.target,
+                       data.labels.empty() ? nullptr : data.labels.data() + first,
+                       data.weights.empty() ? nullptr : data.weights.data() + first,
+                       1.0,
+                       outputs,
+                       loss.data() + first},
+                      0, rows);
     if (!objective.from_logits) keep();
   });
   double sum = 0, weight = 0;
@@ -241,7 +242,7 @@ void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
 template <class T>
 double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient) {
   constexpr const char* operation = "Model.loss_and_gradients";
-  const Claim claim(network.users, Claim::reading, operation);
+  const Claim claim(network.users, network.foreign() ? Claim::writing : Claim::reading, operation);
   const int rows = static_cast<int>(data.rows);
   Step<T> step(network, data, rows, GradientRoute::arena);
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fallline import (
     activations,
     callbacks,
+    constraints,
     initializers,
     layers,
     losses,
@@ -15,6 +16,7 @@ from fallline import (
 )
 from fallline._core import NonFiniteLoss, __version__
 from fallline.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from fallline.constraints import MaxNorm
 from fallline.history import History
 from fallline.initializers import (
     Constant,
@@ -30,7 +32,22 @@ from fallline.initializers import (
     Uniform,
     Zeros,
 )
-from fallline.layers import Activation, Dense, Dropout, Input, Layer, Rescale
+from fallline.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    DropConnect,
+    Dropout,
+    Embedding,
+    Input,
+    Layer,
+    LayerNormalization,
+    Maxout,
+    ParameterGroup,
+    PReLU,
+    Rescale,
+    Residual,
+)
 from fallline.losses import MSE, BinaryCrossEntropy, CrossEntropy, Loss
 from fallline.metrics import Metric
 from fallline.model import Model, load_model
@@ -47,13 +64,16 @@ __all__ = [
     "Activation",
     "Adam",
     "AdamW",
+    "BatchNormalization",
     "BinaryCrossEntropy",
     "Callback",
     "Constant",
     "CrossEntropy",
     "Dense",
+    "DropConnect",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -62,9 +82,12 @@ __all__ = [
     "Initializer",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LecunNormal",
     "LecunUniform",
     "Loss",
+    "MaxNorm",
+    "Maxout",
     "Metric",
     "Model",
     "ModelCheckpoint",
@@ -72,14 +95,18 @@ __all__ = [
     "Normal",
     "Ones",
     "Optimizer",
+    "PReLU",
+    "ParameterGroup",
     "RMSProp",
     "Regularizer",
     "Rescale",
+    "Residual",
     "Uniform",
     "Zeros",
     "__version__",
     "activations",
     "callbacks",
+    "constraints",
     "get_num_threads",
     "initializers",
     "layers",

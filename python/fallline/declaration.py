@@ -28,6 +28,8 @@ class Declaration:
 
     arguments: ClassVar[tuple[str, ...]] = ()
     assignable: ClassVar[frozenset[str]] = frozenset()
+    # Attributes beside the arguments that are saved where they are not None.
+    saved: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -112,7 +114,10 @@ def resolve(kind: type[D], value: Any, operation: str, argument: str) -> D:
 def encode(value: Any) -> Any:
     """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
     if isinstance(value, Declaration):
-        return {"class": type(value).__name__} | {k: encode(v) for k, v in value.get_config().items()}
+        beside = {k: getattr(value, k) for k in value.saved if getattr(value, k) is not None}
+        return {"class": type(value).__name__} | {
+            k: encode(v) for k, v in (value.get_config() | beside).items()
+        }
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):
@@ -138,8 +143,12 @@ def decode(value: Any) -> Any:
     if kind not in _classes:
         raise unknown("load_model", "class", kind, _classes)
     arguments = {key: decode(item) for key, item in value.items() if key != "class"}
+    beside = {key: arguments.pop(key) for key in _classes[kind].saved if key in arguments}
     try:
-        return _classes[kind](**arguments)
+        made = _classes[kind](**arguments)
+        for key, item in beside.items():
+            setattr(made, key, item)
+        return made
     except TypeError as error:
         raise ValueError(
             message("load_model", kind, f"is described by {arguments}", f"its arguments ({error})")

@@ -183,13 +183,12 @@ class Model(Network):
         """Check the widths against the arrays at hand, before memory is taken for what a file claims."""
         width = inputs
         for i, layer in enumerate(self.layers):
-            shape = (width, layer.output_width(width))
-            kernel = arrays.get(f"{i}.kernel")
-            if kernel is not None and kernel.shape != shape:
-                raise ValueError(
-                    message("load_model", f"{i}.kernel", f"has shape {kernel.shape}", f"{shape}")
-                )
-            width = shape[1]
+            for name, shape in layer.parameter_shapes(width).items():
+                array = arrays.get(f"{i}.{name}")
+                if array is not None and array.shape != shape:
+                    got = f"has shape {array.shape}"
+                    raise ValueError(message("load_model", f"{i}.{name}", got, f"{shape}"))
+            width = layer.output_width(width)
 
 
 def _array_names(model: Network) -> list[str]:

@@ -13,8 +13,8 @@ from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
 from fallline.errors import message
-from fallline.layers import Activation, Input, Layer
-from fallline.layers.layer import as_weight
+from fallline.layers import Embedding, Input, Layer
+from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import Loss
 from fallline.metrics import Metric
 from fallline.optimizers import Optimizer
@@ -78,12 +78,12 @@ class Network:
             return self._network
         network = _core.Network(inputs, self._specs(inputs), self.dtype, self.seed)
         for index, (layer, parameter, shape) in enumerate(network.parameters):
-            rule = self.layers[layer].initializer(parameter, self._activation_after(layer))
+            rule = self.layers[layer].initializer(parameter, activation_after(self.layers, layer))
             value = initializers.draw(rule, shape, self.seed, index, operation)
             network.set_parameter(index, value.astype(self.dtype))
         if self.optimizer is not None and self.loss is not None:
             self.loss.check(self._last_activation, network.outputs, operation)
-            network.compile(self.loss.spec(), self.optimizer.spec())
+            network.compile(self.loss.spec(), self.optimizer.spec(), self._groups())
         return network
 
     def adopt(self, network: _core.Network) -> None:
@@ -107,17 +107,24 @@ class Network:
         for layer in self._computing:
             width = layer.output_width(width)
         first = len(self.layers) - len(self._computing)
-        return [layer.spec() | {"index": i} for i, layer in enumerate(self._computing, first)]
+        # Random numbers of the stages of one layer come from streams of their own.
+        return [
+            stage | {"index": i} | ({"stream": i + 1 + (j << 20)} if j else {})
+            for i, layer in enumerate(self._computing, first)
+            for j, stage in enumerate(layer.stages())
+        ]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What the core needs to know of layers that learn in a way of their own."""
+        return [layer.group.spec() | {"index": i} for i, layer in enumerate(self.layers) if layer.group]
+
+    @property
+    def _reads_integers(self) -> bool:
+        return isinstance(self._computing[0], Embedding)
 
     @property
     def _last_activation(self) -> str:
         return self.layers[-1].last_activation() or "linear"
-
-    def _activation_after(self, index: int) -> str:
-        """The activation that follows a layer's product: its own, or that of an Activation layer."""
-        own = self.layers[index].last_activation() or "linear"
-        after = next((x for x in self.layers[index + 1 :] if x.last_activation()), None)
-        return after.name if own == "linear" and isinstance(after, Activation) else own
 
     def compile(self, optimizer: Any = "adam", loss: Any = "mse", metrics: Any = ()) -> None:
         """Say how to learn; the state of an earlier optimizer is lost, weights stay.
@@ -136,7 +143,7 @@ class Network:
         cost.check(self._last_activation, self.outputs, operation)
         measured = _metrics(metrics, operation, cost.from_logits(self._last_activation))
         if self._network is not None:
-            self._network.compile(cost.spec(), rule.spec())
+            self._network.compile(cost.spec(), rule.spec(), self._groups())
         self.optimizer, self.loss, self.metrics = rule, cost, measured
 
     def predict(self, X: Any, *, batch_size: int | None = None) -> Array:
@@ -149,7 +156,8 @@ class Network:
         Raises:
             ValueError: a wrong shape.
         """
-        if type(X) is np.ndarray and X.size and batch_size is None and self._network is not None:
+        plain = batch_size is None and not self._reads_integers
+        if type(X) is np.ndarray and X.size and plain and self._network is not None:
             try:
                 return self._network.predict(X)
             except (TypeError, ValueError):
@@ -158,6 +166,7 @@ class Network:
         size = _batch_size(batch_size, operation)
         rows = as_rows(X, operation, self.dtype, self.inputs)
         network = self.made_for(rows.shape[1], operation)
+        self._computing[0].check_rows(rows, operation)
         self.adopt(network)
         return network.predict(rows, size)
 
@@ -205,6 +214,7 @@ class Network:
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
+        safe = safe and not self._reads_integers
         if safe and type(X) is type(y) is np.ndarray and sample_weight is None and network is not None:
             try:
                 return network.train_on_batch(X, y, None, optimizer.rate(network.step))
@@ -244,6 +254,7 @@ class Network:
         network = network or self._network
         rows = as_rows(X, operation, self.dtype, network.inputs if network else None)
         network = network or self.made_for(rows.shape[1], operation)
+        self._computing[0].check_rows(rows, operation)
         targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss)
         weight = as_weights(sample_weight, class_weight, operation, self.dtype, targets)
         return network, Data(rows, targets, weight)
@@ -340,6 +351,9 @@ def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             raise TypeError(message("Model", f"layers[{i}]", f"is {layer!r}", "a layer, e.g. Dense(10)"))
         if i > 0 and isinstance(layer, Input):
             raise ValueError(message("Model", f"layers[{i}]", f"is {layer!r}", "Input only as first layer"))
+        if isinstance(layer, Embedding) and any(not isinstance(before, Input) for before in made[:i]):
+            got = f"is {layer!r}"
+            raise ValueError(message("Model", f"layers[{i}]", got, "Embedding only before all that computes"))
     if not any(not isinstance(layer, Input) for layer in made):
         raise ValueError(message("Model", "layers", f"is {list(made)}", "at least one layer that computes"))
     return tuple(copy.copy(layer) for layer in made)

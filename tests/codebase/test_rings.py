@@ -16,7 +16,7 @@ PYTHON_RINGS = [
     {"_core", "errors", "typing", "extras"},
     {"checks", "declaration"},
     {"runtime", "ops"},
-    {"activations", "regularizers"},
+    {"activations", "constraints", "regularizers"},
     {"initializers"},
     {"layers", "optimizers", "losses", "metrics"},
     {"data"},

@@ -8,7 +8,10 @@ namespace {
 template <class T>
 class Dropout final : public Layer<T> {
  public:
-  Dropout(const Spec& spec, int index, int inputs) : Layer<T>(index, inputs, inputs), rate_(spec.number("rate")) {}
+  Dropout(const Spec& spec, int index, int inputs)
+      : Layer<T>(index, inputs, inputs),
+        rate_(spec.number("rate")),
+        stream_(static_cast<std::uint32_t>(spec.number("stream", index + 1))) {}
 
   bool only_in_training() const override { return true; }
 
@@ -19,11 +22,12 @@ class Dropout final : public Layer<T> {
 
  private:
   void apply(const Pass& pass, Panels<const T> x, Panels<T> y) const {
-    const RandomKey key{pass.seed, static_cast<std::uint32_t>(this->index() + 1), pass.step};
+    const RandomKey key{pass.seed, stream_, pass.step};
     this->kernels().dropout(x, y, this->inputs(), rate_, key, pass.first_row, pass.begin, pass.end);
   }
 
   double rate_;
+  std::uint32_t stream_;  // of random numbers
 };
 
 const RegisterLayer<Dropout> dropout("dropout");

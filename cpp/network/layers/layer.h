@@ -75,6 +75,8 @@ class Layer {
   // True if forward and backward look across rows: the step puts barriers around them, and each thread takes its share
   // of the columns of all rows.
   virtual bool needs_whole_batch() const { return false; }
+  // True for a layer of the user's: the network runs on one thread, and backward is called even where nobody wants dx.
+  virtual bool foreign() const { return false; }
   // Memory for one step over so many rows.
   virtual std::ptrdiff_t scratch_size(int /*rows*/) const { return 0; }
   // The other layer that it exchanges rows with, by its place in the network; see layers/residual.cpp.

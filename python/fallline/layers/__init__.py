@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from fallline.layers.activation import Activation
 from fallline.layers.dense import Dense
+from fallline.layers.dropconnect import DropConnect
 from fallline.layers.dropout import Dropout
+from fallline.layers.embedding import Embedding
+from fallline.layers.group import ParameterGroup
 from fallline.layers.input import Input
 from fallline.layers.layer import Layer
+from fallline.layers.maxout import Maxout
+from fallline.layers.normalization import BatchNormalization, LayerNormalization
+from fallline.layers.prelu import PReLU
 from fallline.layers.rescale import Rescale
+from fallline.layers.residual import Residual
 
-__all__ = ["Activation", "Dense", "Dropout", "Input", "Layer", "Rescale"]
+__all__ = [
+    "Activation",
+    "BatchNormalization",
+    "Dense",
+    "DropConnect",
+    "Dropout",
+    "Embedding",
+    "Input",
+    "Layer",
+    "LayerNormalization",
+    "Maxout",
+    "PReLU",
+    "ParameterGroup",
+    "Rescale",
+    "Residual",
+]

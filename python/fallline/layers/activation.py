@@ -27,6 +27,8 @@ class Activation(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    is_activation = True
+
     def __init__(self, name: str) -> None:
         self.name = activations.resolve(name, "Activation", "name")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fallline import activations, initializers, regularizers
+from fallline import activations, constraints, initializers, regularizers
 from fallline.checks import flag, integer
+from fallline.constraints import MaxNorm
 from fallline.layers.layer import Layer
 from fallline.regularizers import Regularizer
 
@@ -25,6 +26,7 @@ class Dense(Layer):
         bias_initializer: the same, for the bias. Default "zeros".
         kernel_regularizer: a Regularizer, e.g. L2(1e-4), or None. Default None.
         bias_regularizer: the same, for the bias. Default None.
+        kernel_constraint: a MaxNorm, or None. Default None.
 
     Shapes:
         x (n, inputs), kernel (inputs, units), bias (units,) -> (n, units).
@@ -49,32 +51,37 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Regularizer | str | None = None,
         bias_regularizer: Regularizer | str | None = None,
+        kernel_constraint: MaxNorm | None = None,
     ) -> None:
-        self.units = integer("Dense", "units", units, low=1, high=2**24)
-        self.activation = activations.resolve(activation, "Dense")
-        self.use_bias = flag("Dense", "use_bias", use_bias)
-        self.kernel_initializer = initializers.check(kernel_initializer, "Dense", "kernel_initializer")
-        self.bias_initializer = initializers.check(bias_initializer, "Dense", "bias_initializer")
-        self.kernel_regularizer = regularizers.check(kernel_regularizer, "Dense", "kernel_regularizer")
-        self.bias_regularizer = regularizers.check(bias_regularizer, "Dense", "bias_regularizer")
+        kind = type(self).__name__
+        self.units = integer(kind, "units", units, low=1, high=2**24)
+        self.activation = activations.resolve(activation, kind)
+        self.use_bias = flag(kind, "use_bias", use_bias)
+        self.kernel_initializer = initializers.check(kernel_initializer, kind, "kernel_initializer")
+        self.bias_initializer = initializers.check(bias_initializer, kind, "bias_initializer")
+        self.kernel_regularizer = regularizers.check(kernel_regularizer, kind, "kernel_regularizer")
+        self.bias_regularizer = regularizers.check(bias_regularizer, kind, "bias_regularizer")
+        self.kernel_constraint = constraints.check(kernel_constraint, kind, "kernel_constraint")
 
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know."""
-        kernel, bias = self.kernel_regularizer or Regularizer(), self.bias_regularizer or Regularizer()
         return {
             "kind": "dense",
             "units": self.units,
             "activation": self.activation,
             "use_bias": self.use_bias,
-            "kernel_l1": kernel.l1,
-            "kernel_l2": kernel.l2,
-            "bias_l1": bias.l1,
-            "bias_l2": bias.l2,
+            **regularizers.spec("kernel", self.kernel_regularizer),
+            **regularizers.spec("bias", self.bias_regularizer),
+            **constraints.spec("kernel", self.kernel_constraint),
         }
 
     def output_width(self, inputs: int) -> int:  # noqa: ARG002
         """Return units."""
         return self.units
+
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of the kernel."""
+        return {"kernel": (inputs, self.units)}
 
     def last_activation(self) -> str:
         """Return the layer's activation."""

@@ -1,0 +1,137 @@
+// y = (x - mean) / sqrt(variance + epsilon) gamma + beta over the rows of a batch: gamma, beta (inputs,) are learned,
+// moving_mean and moving_variance (inputs,) follow the batches and take their place outside training
+// (Ioffe & Szegedy 2015).
+#include <cmath>
+#include <vector>
+
+#include "network/layers/affine.h"
+
+namespace fallline {
+namespace {
+
+template <class T>
+class BatchNormalization final : public Affine<T> {
+ public:
+  BatchNormalization(const Spec& spec, int index, int inputs)
+      : Affine<T>(spec, index, inputs),
+        spec_(spec),
+        momentum_(spec.number("momentum")),
+        epsilon_(spec.number("epsilon")) {}
+
+  bool needs_whole_batch() const override { return true; }
+  bool learns() const override { return true; }
+  std::ptrdiff_t scratch_size(int) const override { return 3 * this->padded(); }
+
+  std::vector<Parameter> parameters() const override {
+    std::vector<Parameter> all = Affine<T>::parameters();
+    for (const char* name : {"moving_mean", "moving_variance"}) {
+      all.push_back({this->index(), name, 1, this->inputs(), true, spec_});
+      all.back().trainable = false;
+    }
+    return all;
+  }
+
+  void bind(const std::vector<Parameter>& parameters, T* weights, bool backward) override {
+    Affine<T>::bind(parameters, weights, backward);
+    const std::size_t first = parameters.size() - 2;
+    moving_mean_ = weights + parameters[first].offset;
+    moving_variance_ = weights + parameters[first + 1].offset;
+  }
+
+  // In training each thread takes some panels of all rows; otherwise rows of all panels.
+  void forward(const Pass& pass, const Place<T>& at) const override {
+    const int width = this->width(), panels = static_cast<int>(this->padded()) / width;
+    if (!pass.training) {
+      for (int p = 0; p < panels; ++p)
+        normalize(at, p, moving_mean_ + p * width, moving_variance_ + p * width, nullptr, pass.begin, pass.end);
+      return;
+    }
+    const auto [first, last] = pass.share(panels);
+    const T count = static_cast<T>(pass.rows);
+    for (int p = first; p < last; ++p) {
+      const T* x = at.x.data + p * at.x.stride;
+      T* mean = moments(at.scratch, p, 0);
+      T* variance = moments(at.scratch, p, 1);
+      this->kernels().column_sums(x, width, pass.rows, mean, false);
+      for (int c = 0; c < width; ++c) mean[c] /= count;
+      this->kernels().column_products(x, mean, x, mean, pass.rows, variance, false);
+      for (int c = 0; c < width; ++c) variance[c] /= count;
+      normalize(at, p, mean, variance, moments(at.scratch, p, 2), 0, pass.rows);
+    }
+  }
+
+  // dx = gamma r (delta - mean(delta) - (x - mean) r^2 mean(delta (x - mean))), r = 1 / sqrt(variance + epsilon).
+  void backward(const Pass& pass, const Place<T>& at, Elementwise<T> below) const override {
+    const int width = this->width();
+    const auto [first, last] = pass.share(static_cast<int>(this->padded()) / width);
+    const auto w = static_cast<std::size_t>(width);
+    std::vector<T> sum(w), product(w), a(w), b(w), d(w);
+    for (int p = first; p < last; ++p) {
+      const T *x = at.x.data + p * at.x.stride, *delta = at.delta.data + p * at.delta.stride;
+      const T *mean = moments(at.scratch, p, 0), *root = moments(at.scratch, p, 2), *gamma = this->gamma() + p * width;
+      T* dx = at.dx.data + p * at.dx.stride;
+      this->kernels().column_sums(delta, width, pass.rows, sum.data(), false);
+      this->kernels().column_products(delta, nullptr, x, mean, pass.rows, product.data(), false);
+      for (std::size_t c = 0; c < w; ++c) {
+        const T count = static_cast<T>(pass.rows);
+        a[c] = gamma[c] * root[c];
+        b[c] = -a[c] * root[c] * root[c] * product[c] / count;
+        d[c] = -a[c] * sum[c] / count - mean[c] * b[c];
+      }
+      this->kernels().column_combine(delta, a.data(), x, b.data(), d.data(), pass.rows, dx);
+      if (below.index != 0)
+        this->kernels().activations[below.index].gradient({x, 0}, {dx, 0}, width, below.parameter, 0, pass.rows);
+    }
+  }
+
+  void learn(const T* scratch) override {
+    const T keep = static_cast<T>(momentum_), take = static_cast<T>(1 - momentum_);
+    for (int c = 0; c < this->inputs(); ++c) {
+      const int p = c / this->width(), lane = c % this->width();
+      moving_mean_[c] = keep * moving_mean_[c] + take * moments(scratch, p, 0)[lane];
+      moving_variance_[c] = keep * moving_variance_[c] + take * moments(scratch, p, 1)[lane];
+    }
+  }
+
+ protected:
+  void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
+    const T* root = moments(at.scratch, panel, 2);
+    std::vector<T> products(static_cast<std::size_t>(this->width()));
+    this->kernels().column_products(at.delta.data + panel * at.delta.stride, nullptr, at.x.data + panel * at.x.stride,
+                                    moments(at.scratch, panel, 0), rows, products.data(), false);
+    for (int c = 0; c < this->width(); ++c)
+      g[c] = (accumulate ? g[c] : T(0)) + products[static_cast<std::size_t>(c)] * root[c];
+  }
+
+ private:
+  // Of one panel: 0 its mean, 1 its variance, 2 the reciprocal root of variance + epsilon.
+  template <class U>
+  U* moments(U* scratch, int panel, int which) const {
+    return scratch + which * this->padded() + panel * this->width();
+  }
+
+  // Rows [begin, end) of one panel; root, if wanted, gets 1 / sqrt(variance + epsilon).
+  void normalize(const Place<T>& at, int panel, const T* mean, const T* variance, T* root, int begin, int end) const {
+    const int width = this->width();
+    std::vector<T> scale(static_cast<std::size_t>(width)), offset(static_cast<std::size_t>(width));
+    for (int c = 0; c < width; ++c) {
+      const T r = T(1) / std::sqrt(variance[c] + static_cast<T>(epsilon_));
+      const auto i = static_cast<std::size_t>(c);
+      if (root) root[c] = r;
+      scale[i] = this->gamma()[panel * width + c] * r;
+      offset[i] = this->beta()[panel * width + c] - mean[c] * scale[i];
+    }
+    this->kernels().affine({at.x.data + panel * at.x.stride, 0}, scale.data(), offset.data(),
+                           {at.y.data + panel * at.y.stride, 0}, width, begin, end);
+  }
+
+  Spec spec_;
+  double momentum_, epsilon_;
+  T* moving_mean_ = nullptr;
+  T* moving_variance_ = nullptr;
+};
+
+const RegisterLayer<BatchNormalization> batch_normalization("batch_normalization");
+
+}  // namespace
+}  // namespace fallline

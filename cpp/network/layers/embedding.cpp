@@ -1,0 +1,105 @@
+// Columns of integers become learned vectors: the other columns of a row come first, in order, then the row table_j[k]
+// for each integer k. table_j (categories_j, units_j).
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "network/layers/layer.h"
+
+namespace fallline {
+namespace {
+
+template <class T>
+class Embedding final : public Layer<T> {
+ public:
+  Embedding(const Spec& spec, int index, int inputs)
+      : Layer<T>(index, inputs, width_after(spec, inputs)), spec_(spec), columns_(integers(spec, "columns")) {
+    const std::vector<int> categories = integers(spec, "categories"), units = integers(spec, "units");
+    for (int c = 0; c < inputs; ++c)
+      if (std::find(columns_.begin(), columns_.end(), c) == columns_.end()) numeric_.push_back(c);
+    int first = static_cast<int>(numeric_.size());
+    for (std::size_t j = 0; j < columns_.size(); ++j) {
+      tables_.push_back({categories[j], units[j], first, nullptr});
+      first += units[j];
+    }
+  }
+
+  std::vector<Parameter> parameters() const override {
+    std::vector<Parameter> all;
+    for (std::size_t j = 0; j < tables_.size(); ++j)
+      all.push_back(
+          {this->index(), "table_" + std::to_string(j), tables_[j].categories, tables_[j].units, false, spec_});
+    return all;
+  }
+
+  void bind(const std::vector<Parameter>& parameters, T* weights, bool) override {
+    for (std::size_t j = 0; j < tables_.size(); ++j) tables_[j].weights = weights + parameters[j].offset;
+  }
+
+  void forward(const Pass& pass, const Place<T>& at) const override {
+    const int width = this->width();
+    for (int r = pass.begin; r < pass.end; ++r) {
+      for (std::size_t i = 0; i < numeric_.size(); ++i)
+        element(at.y, r, static_cast<int>(i)) = element(at.x, r, numeric_[i]);
+      for (std::size_t j = 0; j < tables_.size(); ++j) {
+        const Table& table = tables_[j];
+        const int k = static_cast<int>(element(at.x, r, columns_[j]));
+        for (int u = 0; u < table.units; ++u)
+          element(at.y, r, table.first + u) =
+              table.weights[(static_cast<std::ptrdiff_t>(u / width) * table.categories + k) * width + u % width];
+      }
+    }
+  }
+
+  // Rows of delta are added to the rows of the table that they came from, in the order of the batch.
+  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
+    const Table& table = tables_[static_cast<std::size_t>(strip.role)];
+    const int column = columns_[static_cast<std::size_t>(strip.role)];
+    const int n = std::min(this->width(), table.units - strip.column);
+    if (!accumulate) std::fill_n(g, strip.size, T(0));
+    for (int r = 0; r < rows; ++r) {
+      const int k = static_cast<int>(element(at.x, r, column));
+      if (k < strip.begin || k >= strip.end) continue;
+      T* row = g + static_cast<std::ptrdiff_t>(k - strip.begin) * this->width();
+      for (int u = 0; u < n; ++u) row[u] += element(at.delta, r, table.first + strip.column + u);
+    }
+  }
+
+ protected:
+  void backward_rows(const Pass& pass, const Place<T>& at) const override {
+    for (int r = pass.begin; r < pass.end; ++r)
+      for (std::size_t i = 0; i < numeric_.size(); ++i)
+        element(at.dx, r, numeric_[i]) = element(at.delta, r, static_cast<int>(i));
+  }
+
+ private:
+  struct Table {
+    int categories, units;
+    int first;  // column of the output
+    T* weights;
+  };
+
+  static std::vector<int> integers(const Spec& spec, const char* name) {
+    const std::vector<double> values = spec.numbers(name);
+    return {values.begin(), values.end()};
+  }
+  static int width_after(const Spec& spec, int inputs) {
+    const std::vector<int> units = integers(spec, "units");
+    return inputs - static_cast<int>(units.size()) + std::accumulate(units.begin(), units.end(), 0);
+  }
+  template <class U>
+  U& element(Panels<U> x, int row, int column) const {
+    const int width = this->width();
+    return x.data[column / width * x.stride + static_cast<std::ptrdiff_t>(row) * width + column % width];
+  }
+
+  Spec spec_;
+  std::vector<int> columns_, numeric_;
+  std::vector<Table> tables_;
+};
+
+const RegisterLayer<Embedding> embedding("embedding");
+
+}  // namespace
+}  // namespace fallline

@@ -1,0 +1,40 @@
+// y = (x - mean) / sqrt(variance + epsilon) gamma + beta over the columns of each row: gamma, beta (inputs,).
+#include <algorithm>
+
+#include "network/layers/affine.h"
+
+namespace fallline {
+namespace {
+
+template <class T>
+class LayerNormalization final : public Affine<T> {
+ public:
+  LayerNormalization(const Spec& spec, int index, int inputs)
+      : Affine<T>(spec, index, inputs), epsilon_(spec.number("epsilon")) {}
+
+  std::ptrdiff_t scratch_size(int rows) const override { return 2 * static_cast<std::ptrdiff_t>(rows); }  // moments
+
+  void forward(const Pass& pass, const Place<T>& at) const override {
+    this->kernels().layer_norm(at.x, this->gamma(), this->beta(), epsilon_, at.y, this->inputs(), at.scratch,
+                               pass.begin, pass.end);
+  }
+
+ protected:
+  void backward_rows(const Pass& pass, const Place<T>& at) const override {
+    this->kernels().layer_norm_gradient(at.x, at.scratch, this->gamma(), at.delta, at.dx, this->inputs(), pass.begin,
+                                        pass.end);
+  }
+
+  void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
+    this->kernels().layer_norm_scale_gradient(at.x.data + panel * at.x.stride, at.scratch,
+                                              at.delta.data + panel * at.delta.stride, rows, g, accumulate);
+  }
+
+ private:
+  double epsilon_;
+};
+
+const RegisterLayer<LayerNormalization> layer_normalization("layer_normalization");
+
+}  // namespace
+}  // namespace fallline
