@@ -30,7 +30,9 @@ def model(blobs):
         fl.Activation("softmax"),
     ]
     model = fl.Model(layers, seed=3, name="blobs")
-    model.compile(fl.AdamW(0.01, beta_1=0.8, clip_norm=1.0), fl.CrossEntropy("sum"), metrics=["accuracy"])
+    model.compile(
+        fl.AdamW(0.01, beta_1=0.8, clip_norm=1.0), fl.CrossEntropy(0.1, "sum"), metrics=["accuracy"]
+    )
     model.fit(*blobs, epochs=2)
     return model
 

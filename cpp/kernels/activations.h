@@ -61,6 +61,19 @@ struct Tanh {
   }
 };
 
+struct Exponential {
+  static constexpr const char* name = "exponential";
+  static constexpr bool fused = false;
+  template <class T>
+  static FALLLINE_INLINE Vec<T> value(Vec<T> z) {
+    return exp<T>(z);
+  }
+  template <class T>
+  static FALLLINE_INLINE Vec<T> gradient(Vec<T> dy, Vec<T> y) {
+    return dy * y;
+  }
+};
+
 // z, or slope z below 0, slope >= 0 (Maas et al. 2013)
 struct LeakyRelu {
   static constexpr const char* name = "leaky_relu";
@@ -93,7 +106,7 @@ struct Silu {
 
 // `fused` ones are cheap enough to be worth a copy of the register tile each; the others run over the tile's rows
 // while they are still in the first-level cache.
-using Activations = TypeList<Linear, Relu, Sigmoid, Tanh, LeakyRelu, Silu>;
+using Activations = TypeList<Linear, Relu, Sigmoid, Tanh, Exponential, LeakyRelu, Silu>;
 
 template <class Activation>
 constexpr bool from_input() {

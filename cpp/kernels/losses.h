@@ -1,42 +1,164 @@
-// Losses: value and gradient together. A row's loss is the mean over its outputs (mse) or the sum over its classes
-// (cross-entropies of classes); `scale` carries 1 / (sum of weights) or 1.
+// Elementwise losses: value and gradient together, averaged over the outputs of a row; `scale` carries
+// 1 / (sum of weights) or 1. Those of whole rows are in class_losses.h.
 #pragma once
+
+#include <iterator>
 
 #include "rows.h"
 
 namespace fallline {
 namespace {
 
-// An elementwise loss maps (output, target) to its value and its gradient with respect to the output. If it takes
-// over the last activation, the output is the logit and becomes the prediction.
+// Each maps output y and target t to its value and its gradient with respect to the output; h are its own numbers, in
+// the order of `hyper`. If it takes over the last activation, the output is the logit and becomes the prediction.
+// Where the slope jumps, the gradient is 0.
+
+template <class T>
+FALLLINE_INLINE Vec<T> sign(Vec<T> x) {
+  return x > T(0) ? broadcast(T(1)) : (x < T(0) ? broadcast(T(-1)) : Vec<T>{});
+}
 
 // (y - t)^2
 struct MeanSquaredError {
   static constexpr const char* name = "mse";
   static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {nullptr};
   template <class T>
-  static FALLLINE_INLINE void evaluate(Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+  static FALLLINE_INLINE void evaluate(const Vec<T>*, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
     const Vec<T> e = y - t;
     value = e * e;
     gradient = e + e;
   }
 };
 
-// -t ln(p) - (1 - t) ln(1 - p) with p = sigmoid(z), as max(z, 0) - z t + ln(1 + e^-|z|)
-struct BinaryCrossEntropy {
-  static constexpr const char* name = "binary_cross_entropy";
-  static constexpr const char* fused_activation = "sigmoid";
+// |y - t|
+struct MeanAbsoluteError {
+  static constexpr const char* name = "mae";
+  static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {nullptr};
   template <class T>
-  static FALLLINE_INLINE void evaluate(Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+  static FALLLINE_INLINE void evaluate(const Vec<T>*, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> e = y - t;
+    value = abs<T>(e);
+    gradient = sign<T>(e);
+  }
+};
+
+// e^2 / 2 up to |e| = delta and straight on from there, e = y - t   (Huber 1964)
+struct Huber {
+  static constexpr const char* name = "huber";
+  static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {"delta", nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>* h, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> e = y - t, size = abs<T>(e), slope = min<T>(size, h[0]);
+    value = slope * (size - T(0.5) * slope);
+    gradient = e < T(0) ? -slope : slope;
+  }
+};
+
+// ln(cosh(y - t)), from e^-2|y - t| so that nothing overflows
+struct LogCosh {
+  static constexpr const char* name = "log_cosh";
+  static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>*, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> e = y - t, size = abs<T>(e);
+    value = (size - T(0.693147180559945309417)) + log1p<T>(exp<T>(-(size + size)));
+    gradient = tanh<T>(e);
+  }
+};
+
+// q (t - y) below the target, (1 - q) (y - t) above   (Koenker, Bassett 1978)
+struct Quantile {
+  static constexpr const char* name = "quantile";
+  static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {"q", nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>* h, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> e = y - t;
+    gradient = e > T(0) ? T(1) - h[0] : (e < T(0) ? -h[0] : Vec<T>{});
+    value = e * gradient;
+  }
+};
+
+// e^z - t z with the prediction e^z
+struct Poisson {
+  static constexpr const char* name = "poisson";
+  static constexpr const char* fused_activation = "exponential";
+  static constexpr const char* const hyper[] = {nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>*, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
     const Vec<T> z = y;
-    const Vec<T> positive = z < T(0) ? Vec<T>{} : z;
-    value = fma(-z, t, positive) + log1p<T>(exp<T>(-abs<T>(z)));
-    y = sigmoid<T>(z);
+    y = exp<T>(z);
+    value = fma(-t, z, y);
     gradient = y - t;
   }
 };
 
-using ElementwiseLosses = TypeList<MeanSquaredError, BinaryCrossEntropy>;
+// max(0, 1 - t y) for targets -1 or 0, which mean the same, and 1
+struct Hinge {
+  static constexpr const char* name = "hinge";
+  static constexpr const char* fused_activation = nullptr;
+  static constexpr const char* const hyper[] = {nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>*, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> side = t == T(0) ? broadcast(T(-1)) : t, margin = fma(-side, y, broadcast(T(1)));
+    value = margin < T(0) ? Vec<T>{} : margin;  // NaN stays NaN
+    gradient = margin > T(0) ? -side : Vec<T>{};
+  }
+};
+
+// -t ln(p) - (1 - t) ln(1 - p) with p = sigmoid(z), as max(z, 0) - z t + ln(1 + e^-|z|)
+template <class T>
+FALLLINE_INLINE Vec<T> binary_cross_entropy(Vec<T> z, Vec<T> t) {
+  const Vec<T> positive = z < T(0) ? Vec<T>{} : z;
+  return fma(-z, t, positive) + log1p<T>(exp<T>(-abs<T>(z)));
+}
+
+// The same for t (1 - s) + s / 2, s = label_smoothing   (Szegedy et al. 2016)
+struct BinaryCrossEntropy {
+  static constexpr const char* name = "binary_cross_entropy";
+  static constexpr const char* fused_activation = "sigmoid";
+  static constexpr const char* const hyper[] = {"label_smoothing", nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>* h, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> smooth = fma(t, T(1) - h[0], T(0.5) * h[0]);
+    value = binary_cross_entropy<T>(y, smooth);
+    y = sigmoid<T>(y);
+    gradient = y - smooth;
+  }
+};
+
+// b (1 - p)^gamma for a cross-entropy b >= 0 and the probability p = e^-b of what is right, and its slope by b.
+template <class T>
+FALLLINE_INLINE void focus(Vec<T> gamma, Vec<T>& b, Vec<T>& slope) {
+  const Vec<T> miss = -expm1<T>(-b);
+  const Vec<T> weight = exp<T>(gamma * max<T>(log<T>(miss), broadcast(FloatBits<T>::exp_low)));
+  slope = weight * fma(gamma * (T(1) - miss), miss > T(0) ? b / miss : broadcast(T(1)), broadcast(T(1)));
+  b = b * weight;
+}
+
+// w b (1 - e^-b)^gamma with the binary cross-entropy b, and w from weight_0 to weight_1 as t goes from 0 to 1
+// (Lin et al. 2017)
+struct BinaryFocalCrossEntropy {
+  static constexpr const char* name = "binary_focal_cross_entropy";
+  static constexpr const char* fused_activation = "sigmoid";
+  static constexpr const char* const hyper[] = {"gamma", "weight_0", "weight_1", nullptr};
+  template <class T>
+  static FALLLINE_INLINE void evaluate(const Vec<T>* h, Vec<T>& y, Vec<T> t, Vec<T>& value, Vec<T>& gradient) {
+    const Vec<T> weight = fma(t, h[2] - h[1], h[1]);
+    Vec<T> b = binary_cross_entropy<T>(y, t), slope;
+    focus<T>(h[0], b, slope);
+    y = sigmoid<T>(y);
+    value = weight * b;
+    gradient = weight * slope * (y - t);
+  }
+};
+
+using ElementwiseLosses = TypeList<MeanSquaredError, MeanAbsoluteError, Huber, LogCosh, Quantile, Poisson, Hinge,
+                                   BinaryCrossEntropy, BinaryFocalCrossEntropy>;
 
 // In double, since 1 / (sum of weights) may leave the range of T.
 template <class T>
@@ -46,7 +168,9 @@ FALLLINE_INLINE T row_factor(const LossRows<T>& a, int r) {
 
 template <class T, class Loss>
 void elementwise_loss(const LossRows<T>& a, int begin, int end) {
-  constexpr int W = panel_width<T>, V = lanes<T>;
+  constexpr int W = panel_width<T>, V = lanes<T>, numbers = static_cast<int>(std::size(Loss::hyper)) - 1;
+  Vec<T> h[numbers + 1]{};
+  for (int i = 0; i < numbers; ++i) h[i] = broadcast(static_cast<T>(a.hyper[i]));
   const T mean = T(1) / static_cast<T>(a.outputs);
   for (int r = begin; r < end; ++r) {
     const T weight = a.weight ? a.weight[r] : T(1);
@@ -60,68 +184,12 @@ void elementwise_loss(const LossRows<T>& a, int begin, int end) {
         Vec<T> y = load(a.y.data + p * a.y.stride + i);
         const Vec<T> t = load(a.target.data + p * a.target.stride + i);
         Vec<T> value, gradient;
-        Loss::template evaluate<T>(y, t, value, gradient);
+        Loss::template evaluate<T>(h, y, t, value, gradient);
         sum = sum + first_lanes<T>(value, n);  // columns beyond the last count for nothing
         store(a.y.data + p * a.y.stride + i, y);
         if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, first_lanes<T>(gradient * factor, n));
       }
     a.loss[r] = static_cast<double>(weight) * static_cast<double>(reduce_sum<T>(sum) * mean);
-  }
-}
-
-// -sum t ln(softmax(z)) for classes given as labels, one-hot rows or probabilities; y becomes softmax(z).
-struct CrossEntropy {
-  static constexpr const char* name = "cross_entropy";
-  static constexpr const char* fused_activation = "softmax";
-};
-
-// dz = (mass softmax(z) - t) scale weight, for one row whose softmax is in y.
-template <class T>
-FALLLINE_INLINE void cross_entropy_gradient(const LossRows<T>& a, int r, T mass) {
-  constexpr int W = panel_width<T>, V = lanes<T>;
-  const T factor = row_factor(a, r);
-  for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
-    for (int v = 0; v < W; v += V) {
-      const std::ptrdiff_t i = at<T>(r) + v;
-      Vec<T> d = load(a.y.data + p * a.y.stride + i) * mass;
-      if (!a.labels) d = d - load(a.target.data + p * a.target.stride + i);
-      store(a.dy.data + p * a.dy.stride + i, d * factor);
-    }
-  if (a.labels) *element(a.dy, r, a.labels[r]) = (*element(a.y, r, a.labels[r]) - T(1)) * factor;
-}
-
-template <class T>
-void cross_entropy(const LossRows<T>& a, int begin, int end) {
-  constexpr int W = panel_width<T>, V = lanes<T>;
-  const Panels<const T> z = a.y;
-  // ln(sum e^z), what a row's targets add up to and their product with z: a register of rows shares one logarithm.
-  T sum[V], mass[V], dot[V];
-  for (int first = begin; first < end; first += V) {
-    const int rows = std::min(V, end - first);
-    for (int i = 0; i < rows; ++i) {
-      const int r = first + i;
-      const T most = row_max<T>(z, a.outputs, r);
-      if (a.labels) {
-        mass[i] = 1;
-        dot[i] = *element(z, r, a.labels[r]) - most;
-      } else {
-        Vec<T> masses{}, dots{};
-        for (int c = 0; c < a.outputs; c += W) {
-          const Columns<T> x(z, c, a.outputs, r, most), t(a.target, c, a.outputs, r, T(0));
-          masses = masses + (t.low + t.high);
-          dots = fma(t.low, x.low - most, fma(t.high, x.high - most, dots));
-        }
-        mass[i] = reduce_sum<T>(masses);
-        dot[i] = reduce_sum<T>(dots);
-      }
-      sum[i] = row_exp<T>(z, a.y, a.outputs, r, most);
-      row_scale<T>(a.y, a.outputs, r, T(1) / sum[i]);
-      if (a.dy.data) cross_entropy_gradient<T>(a, r, mass[i]);
-    }
-    for (int i = rows; i < V; ++i) sum[i] = 1, mass[i] = dot[i] = 0;
-    const Vec<T> loss = fma(log<T>(load(sum)), load(mass), -load(dot));
-    for (int i = 0; i < rows; ++i)
-      a.loss[first + i] = (a.weight ? static_cast<double>(a.weight[first + i]) : 1.0) * static_cast<double>(loss[i]);
   }
 }
 

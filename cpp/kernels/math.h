@@ -1,4 +1,4 @@
-// exp, log and tanh on vectors, within a few units in the last place. Coefficients from the Cephes library
+// exp, log, tanh and their kin on vectors, within a few units in the last place. Coefficients from the Cephes library
 // (S. L. Moshier); the reductions use fma, so that every target with an FMA unit gives the same bits.
 #pragma once
 
@@ -40,32 +40,56 @@ FALLLINE_INLINE Vec<T> power_of_two(IntVec<T> n) {
   return bit_cast<Vec<T>>((n + FloatBits<T>::bias) << FloatBits<T>::mantissa);
 }
 
-// e^r on |r| <= ln(2)/2.
-FALLLINE_INLINE Vec<float> exp_reduced(Vec<float> r) {
+// e^r - 1 on |r| <= ln(2)/2.
+FALLLINE_INLINE Vec<float> expm1_reduced(Vec<float> r) {
   constexpr float c[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                          4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  return fma(polynomial(r, c), r * r, r) + 1.0f;
+  return fma(polynomial(r, c), r * r, r);
 }
-FALLLINE_INLINE Vec<double> exp_reduced(Vec<double> r) {
+FALLLINE_INLINE Vec<double> expm1_reduced(Vec<double> r) {
   constexpr double p[] = {1.26177193074810590878e-4, 3.02994407707441961300e-2, 9.99999999999999999910e-1};
   constexpr double q[] = {3.00198505138664455042e-6, 2.52448340349684104192e-3, 2.27265548208155028766e-1, 2.0};
   const Vec<double> square = r * r;
   const Vec<double> odd = r * polynomial(square, p);
-  return fma(broadcast(2.0), odd / (polynomial(square, q) - odd), broadcast(1.0));
+  return 2.0 * (odd / (polynomial(square, q) - odd));
 }
+
+// x = n ln(2) + r with n an integer and |r| <= ln(2)/2, for x cut to [low, high]; NaN passes through as r.
+template <class T>
+struct ExpReduction {
+  Vec<T> r;
+  IntVec<T> n;
+
+  FALLLINE_INLINE ExpReduction(Vec<T> x, T least, T most) {
+    using Bits = FloatBits<T>;
+    const Vec<T> low = broadcast(least), high = broadcast(most);
+    const Vec<T> clamped = x < low ? low : (x > high ? high : x);
+    const Vec<T> shifted = fma(clamped, broadcast(T(1.4426950408889634074)), broadcast(Bits::round_to_int));
+    const Vec<T> whole = shifted - Bits::round_to_int;
+    r = fma(whole, broadcast(-Bits::ln2_low), fma(whole, broadcast(-Bits::ln2_high), clamped));
+    n = bit_cast<IntVec<T>>(shifted) - bit_cast<IntVec<T>>(broadcast(Bits::round_to_int));
+  }
+
+  // x 2^n, in two halves, since 2^n alone may leave the range where the result still fits.
+  FALLLINE_INLINE Vec<T> scaled(Vec<T> x) const {
+    const IntVec<T> half = n >> 1;
+    return x * power_of_two<T>(half) * power_of_two<T>(n - half);
+  }
+};
 
 template <class T>
 FALLLINE_INLINE Vec<T> exp(Vec<T> x) {
-  using Bits = FloatBits<T>;
-  const Vec<T> low = broadcast(Bits::exp_low), high = broadcast(Bits::exp_high);
-  const Vec<T> clamped = x < low ? low : (x > high ? high : x);  // NaN passes through
-  const Vec<T> shifted = fma(clamped, broadcast(T(1.4426950408889634074)), broadcast(Bits::round_to_int));
-  const Vec<T> n = shifted - Bits::round_to_int;
-  const Vec<T> r = fma(n, broadcast(-Bits::ln2_low), fma(n, broadcast(-Bits::ln2_high), clamped));
-  // Scaled in two halves, since 2^n alone may leave the range where the result still fits.
-  const IntVec<T> exponent = bit_cast<IntVec<T>>(shifted) - bit_cast<IntVec<T>>(broadcast(Bits::round_to_int));
-  const IntVec<T> half = exponent >> 1;
-  return exp_reduced(r) * power_of_two<T>(half) * power_of_two<T>(exponent - half);
+  const ExpReduction<T> e(x, FloatBits<T>::exp_low, FloatBits<T>::exp_high);
+  return e.scaled(expm1_reduced(e.r) + T(1));
+}
+
+// e^x - 1, exact near 0.
+template <class T>
+FALLLINE_INLINE Vec<T> expm1(Vec<T> x) {
+  constexpr T least = -64;  // below, the result is -1
+  const ExpReduction<T> e(x, least, FloatBits<T>::exp_high);
+  const IntVec<T> zero{}, most = zero + 64;  // 2^-64 is nothing beside 1
+  return e.scaled(expm1_reduced(e.r) + (T(1) - power_of_two<T>(zero - (e.n < most ? e.n : most))));
 }
 
 // ln(1 + f) - f + f^2/2 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1.

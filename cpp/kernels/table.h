@@ -54,7 +54,8 @@ struct LossRows {
   const T* weight;             // of each row, or nullptr for ones
   double scale;                // of the gradient
   int outputs;
-  double* loss;  // of each row, weighted
+  const double* hyper;  // the loss's own numbers, in the order of LossKernel::hyper
+  double* loss;         // of each row, weighted
 };
 
 inline constexpr int max_slots = 3;
@@ -89,6 +90,7 @@ struct LossKernel {
   const char* name;
   const char* fused_activation;  // the last activation it takes over, or nullptr
   bool takes_labels;
+  const char* const* hyper;  // names, nullptr at the end
   void (*rows)(const LossRows<T>&, int row_begin, int row_end);
 };
 

@@ -1,5 +1,6 @@
 // The one translation unit built per row of targets.def. It exports table_<target>() and nothing else: every kernel has
 // internal linkage, so that no copy compiled for one CPU can be linked in place of another's.
+#include "class_losses.h"
 #include "constraints.h"
 #include "gemm.h"
 #include "losses.h"
@@ -35,11 +36,11 @@ const ActivationKernels<T>* activation_kernels(TypeList<A...>) {
   return kernels;
 }
 
-template <class T, class... L>
-const LossKernel<T>* loss_kernels(TypeList<L...>) {
+template <class T, class... L, class... C>
+const LossKernel<T>* loss_kernels(TypeList<L...>, TypeList<C...>) {
   static constexpr LossKernel<T> kernels[] = {
-      {L::name, L::fused_activation, false, elementwise_loss<T, L>}...,
-      {CrossEntropy::name, CrossEntropy::fused_activation, true, cross_entropy<T>}};
+      {L::name, L::fused_activation, false, L::hyper, elementwise_loss<T, L>}...,
+      {C::name, C::fused_activation, true, C::hyper, class_loss<T, C>}...};
   return kernels;
 }
 
@@ -55,8 +56,8 @@ KernelTable<T> kernel_table() {
   t.panel_width = panel_width<T>;
   t.activations = activation_kernels<T>(Activations{});
   t.activation_count = Activations::size;
-  t.losses = loss_kernels<T>(ElementwiseLosses{});
-  t.loss_count = ElementwiseLosses::size + 1;
+  t.losses = loss_kernels<T>(ElementwiseLosses{}, ClassLosses{});
+  t.loss_count = ElementwiseLosses::size + ClassLosses::size;
   t.optimizers = optimizer_kernels<T>(Optimizers{});
   t.optimizer_count = Optimizers::size;
   t.weight_gradient = weight_gradient<T>;

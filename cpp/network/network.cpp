@@ -141,15 +141,22 @@ template <class T>
 void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vector<Spec>& groups) {
   const KernelTable<T>& table = kernels<T>();
   Objective objective;
-  for (int i = 0; i < table.loss_count; ++i)
-    if (loss.text("name") == table.losses[i].name) objective.loss = i;
-  if (loss.has("loss")) objective.foreign = loss.foreign_loss();
-  if (objective.loss < 0 && !objective.foreign)
-    throw std::invalid_argument("compile: loss is '" + loss.text("name") + "'; expected a known loss");
   objective.mean = loss.text("reduction") == "mean";
-  objective.takes_labels =
-      objective.foreign ? loss.number("takes_classes") != 0 : table.losses[objective.loss].takes_labels;
-  if (const char* fused = objective.foreign ? nullptr : table.losses[objective.loss].fused_activation) {
+  const char* fused = nullptr;
+  if (loss.has("loss")) {
+    objective.foreign = loss.foreign_loss();
+    objective.takes_labels = loss.number("takes_classes") != 0;
+  } else {
+    for (int i = 0; i < table.loss_count; ++i)
+      if (loss.text("name") == table.losses[i].name) objective.loss = i;
+    if (objective.loss < 0)
+      throw std::invalid_argument("compile: loss is '" + loss.text("name") + "'; expected a known loss");
+    const LossKernel<T>& kernel = table.losses[objective.loss];
+    objective.takes_labels = kernel.takes_labels;
+    objective.hyper = loss.numbers_of(kernel.hyper, "compile: loss");
+    fused = kernel.fused_activation;
+  }
+  if (fused) {
     objective.takes_activation = last_activation_ == fused;
     if (objective.takes_activation && depth() == 1)
       throw std::invalid_argument("compile: the model is a lone activation '" + last_activation_ +

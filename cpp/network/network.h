@@ -21,6 +21,7 @@ struct Objective {
   bool mean = true;               // divide by the sum of weights
   bool takes_labels = false;
   std::shared_ptr<ForeignLoss> foreign;  // instead of a loss of the tables
+  std::vector<double> hyper;             // the loss's own numbers
 
   // What is reported for rows of these weighted losses; rows of no weight have no loss.
   double total(double sum, double weight) const { return !mean ? sum : weight > 0 ? sum / weight : 0; }

@@ -34,6 +34,19 @@ class Spec {
   const std::shared_ptr<ForeignLoss>& foreign_loss() const {
     return get<std::shared_ptr<ForeignLoss>>("loss", "a loss");
   }
+  // One for each of the names, which end with nullptr.
+  std::vector<double> numbers_of(const char* const* names, const std::string& operation) const {
+    std::vector<double> all;
+    for (const char* const* name = names; *name; ++name) {
+      if (!has(*name)) {
+        std::string expected = names[0];
+        while (*++names) expected += std::string(", ") + *names;
+        throw std::invalid_argument(operation + ": '" + text("name") + "' lacks " + *name + "; expected " + expected);
+      }
+      all.push_back(number(*name));
+    }
+    return all;
+  }
 
  private:
   template <class V>

@@ -124,10 +124,11 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (!data_.weights.empty()) work_.weight[slot] = data_.weights[row];
   }
   if (data_.labels.empty()) kernels_.gather(data_.y, index, outputs, work_.target, begin, end);
-  network_.loss_rows({y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
-                      data_.labels.empty() ? nullptr : work_.labels.data(),
-                      data_.weights.empty() ? nullptr : work_.weight.data(), scale, outputs, work_.loss.data()},
-                     begin, end);
+  network_.loss_rows(
+      {y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
+       data_.labels.empty() ? nullptr : work_.labels.data(), data_.weights.empty() ? nullptr : work_.weight.data(),
+       scale, outputs, objective.hyper.data(), work_.loss.data()},
+      begin, end);
   if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
   for (int r = begin; r < end; ++r)
     if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);

@@ -36,6 +36,7 @@ ACTIVATIONS = {
         ActivationInfo("relu", "max(0, z)", "1 if z > 0 else 0", "Nair & Hinton 2010", relu_like=True),
         ActivationInfo("sigmoid", "1 / (1 + exp(−z))", "a·(1 − a)"),
         ActivationInfo("tanh", "(exp(z) − exp(−z)) / (exp(z) + exp(−z))", "1 − a²"),
+        ActivationInfo("exponential", "exp(z)", "a"),
         ActivationInfo(
             "leaky_relu",
             "max(0, z) + slope·min(0, z), slope = 0.01",

@@ -84,7 +84,8 @@ def as_targets(value: Any, operation: str, dtype: str, rows: int, outputs: int, 
     low, high = loss.target_range or (-math.inf, math.inf)
     least, most = float(y.min()), float(y.max())
     if not (low <= least and most <= high and math.isfinite(least) and math.isfinite(most)):
-        expected = "finite numbers" if loss.target_range is None else f"numbers from {low:g} to {high:g}"
+        bound = f"from {low:g} to {high:g}" if high < math.inf else f">= {low:g}"
+        expected = "finite numbers" if loss.target_range is None else f"finite numbers {bound}"
         raise ValueError(message(operation, "y", f"has values from {least:g} to {most:g}", expected))
     return y if y.dtype in READABLE else y.astype(dtype)
 
@@ -99,7 +100,7 @@ def _as_classes(y: Array, operation: str, outputs: int) -> Array:
 
 
 def as_weights(
-    value: Any, class_weight: Mapping[int, float] | None, operation: str, dtype: str, y: Array
+    value: Any, class_weight: Mapping[int, float] | str | None, operation: str, dtype: str, y: Array
 ) -> Array | None:
     """Return the sample weights times the weights of their classes, or None for all alike."""
     if value is None and class_weight is None:
@@ -118,13 +119,15 @@ def as_weights(
     return weight.astype(dtype)
 
 
-def _weights_of_classes(class_weight: Mapping[int, float], operation: str, y: Array) -> Array:
-    if not hasattr(class_weight, "items"):
-        got = f"is {class_weight!r}"
-        raise TypeError(
-            message(operation, "class_weight", got, "a dict of class: weight, e.g. {0: 1.0, 1: 5.0}")
-        )
+def _weights_of_classes(class_weight: Mapping[int, float] | str, operation: str, y: Array) -> Array:
     classes = y if y.ndim == 1 else y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(np.intp)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(classes)
+        balanced: Array = (len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[classes]
+        return balanced
+    if isinstance(class_weight, str) or not hasattr(class_weight, "items"):
+        expected = "'balanced', or a dict of class: weight, e.g. {0: 1.0, 1: 5.0}"
+        raise TypeError(message(operation, "class_weight", f"is {class_weight!r}", expected))
     known = range(int(classes.max()) + 1 if y.ndim == 1 else max(2, y.shape[1]))
     table = np.ones(len(known))
     for key, value in class_weight.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fallline import serialization, training
 from fallline.callbacks import Callback
@@ -61,7 +61,7 @@ class Model(Network):
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         verbose: Any = "auto",
@@ -78,8 +78,8 @@ class Model(Network):
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch. Default None.
             validation_split: share of the rows held out for validation, the last ones. Default 0.
             sample_weight: (n,), weights of the rows, >= 0. Default None: all alike.
-            class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named. Default
-                None.
+            class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named. "balanced":
+                rows / (classes · rows of the class), of the classes that occur. Default None.
             shuffle: draw a new order for each epoch. Default True.
             callbacks: Callback objects, called in order. Default none.
             verbose: 0 silent, 1 a progress bar, 2 a line an epoch, "auto" a bar on a terminal. Default

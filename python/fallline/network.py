@@ -15,7 +15,7 @@ from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.layers import Embedding, Input, Layer
 from fallline.layers.layer import activation_after, as_weight
-from fallline.losses import Loss
+from fallline.losses import FunctionLoss, Loss
 from fallline.metrics import Metric
 from fallline.optimizers import Optimizer
 
@@ -131,7 +131,7 @@ class Network:
 
         Args:
             optimizer: a name or an Optimizer. Default "adam".
-            loss: a name or a Loss. Default "mse".
+            loss: a name, a Loss, or a function of y_true and y_pred; see FunctionLoss. Default "mse".
             metrics: names, Metric objects or functions of y_true and y_pred. Default none.
 
         Raises:
@@ -139,6 +139,8 @@ class Network:
         """
         operation = "Model.compile"
         rule = resolve(Optimizer, optimizer, operation, "optimizer")
+        if callable(loss) and not isinstance(loss, Loss | type):
+            loss = FunctionLoss(loss)
         cost = resolve(Loss, loss, operation, "loss")
         cost.check(self._last_activation, self.outputs, operation)
         measured = _metrics(metrics, operation, cost.from_logits(self._last_activation))

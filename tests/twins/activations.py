@@ -38,6 +38,14 @@ def tanh_backward(gradient, output):
     return gradient * (1 - output**2)
 
 
+def exponential(z):
+    return np.exp(z)
+
+
+def exponential_backward(gradient, output):
+    return gradient * output
+
+
 def softmax(z):
     e = np.exp(z - z.max(axis=-1, keepdims=True))  # (n, classes), largest entry 1
     return e / e.sum(axis=-1, keepdims=True)
@@ -48,11 +56,19 @@ def softmax_backward(gradient, output):
     return output * (gradient - (gradient * output).sum(axis=-1, keepdims=True))
 
 
-VALUE = {"linear": linear, "relu": relu, "sigmoid": sigmoid, "tanh": tanh, "softmax": softmax}
+VALUE = {
+    "linear": linear,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "exponential": exponential,
+    "softmax": softmax,
+}
 BACKWARD = {
     "linear": linear_backward,
     "relu": relu_backward,
     "sigmoid": sigmoid_backward,
     "tanh": tanh_backward,
+    "exponential": exponential_backward,
     "softmax": softmax_backward,
 }
