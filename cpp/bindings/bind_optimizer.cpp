@@ -4,7 +4,6 @@
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "network/update.h"
-#include "runtime/dispatch.h"
 
 namespace fallline {
 namespace {
@@ -77,11 +76,10 @@ void refuse_overlaps(Arguments& all) {
 void optimizer_step(const py::dict& optimizer, double learning_rate, std::int64_t step, const py::list& params,
                     const py::list& grads, const std::vector<py::list>& slots) {
   const OptimizerSettings settings(as_spec(optimizer));
-  std::size_t needed = 0;
-  while (kernels<float>().optimizers[settings.rule].slots[needed]) ++needed;
+  const std::size_t needed = settings.slot_names().size();
   if (slots.size() != needed)
     bad_value(operation, "slots", std::to_string(slots.size()) + " lists",
-              std::to_string(needed) + ", as the rule keeps");
+              std::to_string(needed) + ", as the optimizer keeps");
   if (grads.size() != params.size())
     bad_value(operation, "grads", std::to_string(grads.size()) + " arrays",
               std::to_string(params.size()) + ", one for each of params");
@@ -107,6 +105,9 @@ void optimizer_step(const py::dict& optimizer, double learning_rate, std::int64_
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
+  m.def(
+      "optimizer_slots", [](const py::dict& optimizer) { return OptimizerSettings(as_spec(optimizer)).slot_names(); },
+      py::arg("optimizer"));
   m.def("optimizer_step", optimizer_step, py::arg("optimizer"), py::arg("learning_rate"), py::arg("step"),
         py::arg("params"), py::arg("grads"), py::arg("slots"));
 }

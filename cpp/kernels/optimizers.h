@@ -43,6 +43,35 @@ struct Momentum {
   }
 };
 
+// b <- momentum b + (1 - momentum) g, an average that starts at 0;  w <- w - rate b, or w - rate b / (1 - momentum^t)
+// if it is corrected for its start
+struct AveragedGradient : Momentum {
+  static constexpr const char* name = "averaged_gradient";
+  static constexpr const char* const hyper[] = {"momentum", "corrected", nullptr};
+  static void prepare(const double* h, double rate, double t, double* c) {
+    c[0] = h[1] != 0 ? -rate / (1 - std::pow(h[0], t)) : -rate;
+    c[1] = h[0];
+    c[2] = 1 - h[0];
+  }
+};
+
+// v <- momentum v - rate g;  w <- w + v: a changed rate acts on new gradients only   (Sutskever et al. 2013)
+struct Velocity {
+  static constexpr const char* name = "velocity";
+  static constexpr const char* const hyper[] = {"momentum", nullptr};
+  static constexpr const char* const slots[] = {"velocity", nullptr};
+  static void prepare(const double* h, double rate, double, double* c) {
+    c[0] = -rate;
+    c[1] = h[0];
+  }
+
+  template <class T>
+  static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
+    s[0] = fma(c[1], s[0], c[0] * g);
+    w = w + s[0];
+  }
+};
+
 // b <- momentum b + g;  w <- w - rate (g + momentum b)   (Nesterov 1983, Sutskever et al. 2013)
 struct Nesterov {
   static constexpr const char* name = "nesterov";
@@ -60,11 +89,52 @@ struct Nesterov {
   }
 };
 
-// v <- rho v + (1 - rho) g^2;  w <- w - rate g / (sqrt(v) + epsilon)   (Tieleman & Hinton 2012)
+// v <- rho v + (1 - rho) g^2;  w <- w - rate g / (sqrt(v) + epsilon), or g / sqrt(v + epsilon) if epsilon is inside.
+// v starts at initial + first g_1^2   (Tieleman & Hinton 2012)
 struct RmsProp {
   static constexpr const char* name = "rmsprop";
-  static constexpr const char* const hyper[] = {"rho", "epsilon", nullptr};
+  static constexpr const char* const hyper[] = {"rho", "epsilon", "epsilon_inside", "initial", "first", nullptr};
   static constexpr const char* const slots[] = {"v", nullptr};
+  static void prepare(const double* h, double rate, double t, double* c) {
+    const double missing = t > 1 ? 0 : h[0];  // share of the start, which is not in memory: v is 0 there
+    c[0] = -rate;
+    c[1] = h[0];
+    c[2] = 1 - h[0] + missing * h[4];
+    c[3] = missing * h[3];
+    place(h[1], h[2], c + 4);
+  }
+
+  static void place(double epsilon, double inside, double* c) {
+    c[0] = inside != 0 ? epsilon : 0;
+    c[1] = inside != 0 ? 0 : epsilon;
+  }
+
+  template <class T>
+  static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
+    s[0] = fma(c[1], s[0], c[2] * (g * g)) + c[3];
+    w = fma(c[0], g / (sqrt(s[0] + c[4]) + c[5]), w);
+  }
+};
+
+// v <- v + g^2 from an initial value;  w <- w - rate g / (sqrt(v) + epsilon), or g / sqrt(v + epsilon)   (Duchi et al.
+// 2011)
+struct AdaGrad : RmsProp {
+  static constexpr const char* name = "adagrad";
+  static constexpr const char* const hyper[] = {"epsilon", "epsilon_inside", "initial_accumulator_value", nullptr};
+  static void prepare(const double* h, double rate, double t, double* c) {
+    c[0] = -rate;
+    c[1] = c[2] = 1;
+    c[3] = t > 1 ? 0 : h[2];
+    place(h[0], h[1], c + 4);
+  }
+};
+
+// v <- rho v + (1 - rho) g^2;  d = sqrt(u + epsilon) / sqrt(v + epsilon) g;  u <- rho u + (1 - rho) d^2;
+// w <- w - rate d   (Zeiler 2012)
+struct AdaDelta {
+  static constexpr const char* name = "adadelta";
+  static constexpr const char* const hyper[] = {"rho", "epsilon", nullptr};
+  static constexpr const char* const slots[] = {"v", "u", nullptr};
   static void prepare(const double* h, double rate, double, double* c) {
     c[0] = -rate;
     c[1] = h[0];
@@ -75,7 +145,9 @@ struct RmsProp {
   template <class T>
   static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
     s[0] = fma(c[1], s[0], c[2] * (g * g));
-    w = fma(c[0], g / (sqrt(s[0]) + c[3]), w);
+    const Vec<T> d = sqrt((s[1] + c[3]) / (s[0] + c[3])) * g;
+    s[1] = fma(c[1], s[1], c[2] * (d * d));
+    w = fma(c[0], d, w);
   }
 };
 
@@ -83,105 +155,107 @@ struct RmsProp {
 // w <- w - rate m^ / (sqrt(v^) + epsilon),  m^ = m / (1 - beta_1^t),  v^ = v / (1 - beta_2^t)   (Kingma & Ba 2015)
 struct Adam {
   static constexpr const char* name = "adam";
-  static constexpr const char* const hyper[] = {"beta_1", "beta_2", "epsilon", nullptr};
+  static constexpr const char* const hyper[] = {"beta_1", "beta_2", "epsilon", "epsilon_hat", nullptr};
   static constexpr const char* const slots[] = {"m", "v", nullptr};
   static void prepare(const double* h, double rate, double t, double* c) {
-    // The root of 1 - beta_2^t is multiplied through, so that one root and one division an element are left.
+    // The root of 1 - beta_2^t is multiplied through, so that one root and one division an element are left. An epsilon
+    // "hat" is added to the root of v itself, before the correction.
     const double root = std::sqrt(1 - std::pow(h[1], t));
     c[0] = -rate * root / (1 - std::pow(h[0], t));
     c[1] = h[0];
     c[2] = 1 - h[0];
     c[3] = h[1];
     c[4] = 1 - h[1];
-    c[5] = h[2] * root;
+    c[5] = h[3] != 0 ? h[2] : h[2] * root;
+  }
+
+  template <class T>
+  static FALLLINE_INLINE void moments(const Vec<T>* c, Vec<T> g, Vec<T>* s) {
+    s[0] = fma(c[1], s[0], c[2] * g);
+    s[1] = fma(c[3], s[1], c[4] * (g * g));
   }
 
   template <class T>
   static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
-    s[0] = fma(c[1], s[0], c[2] * g);
-    s[1] = fma(c[3], s[1], c[4] * (g * g));
+    moments<T>(c, g, s);
     w = fma(c[0], s[0] / (sqrt(s[1]) + c[5]), w);
   }
 };
 
-using Optimizers = TypeList<Sgd, Momentum, Nesterov, RmsProp, Adam>;
+// Adam with the largest v so far in the place of v   (Reddi, Kale, Kumar 2018)
+struct AmsGrad : Adam {
+  static constexpr const char* name = "amsgrad";
+  static constexpr const char* const slots[] = {"m", "v", "v_max", nullptr};
 
-template <class Names>
-constexpr int count(const Names& names) {
-  int n = 0;
-  while (names[n] != nullptr) ++n;
-  return n;
-}
-
-template <class T>
-FALLLINE_INLINE Vec<T> clamp(Vec<T> g, Vec<T> clip) {
-  g = g > clip ? clip : g;
-  return g < -clip ? -clip : g;
-}
-
-// Prefetching by hand gained nothing that could be shown on long arrays, and within a step it took cache lines from the
-// thread that has the next strip.
-template <class T, class Rule>
-void update(const Update<T>& u) {
-  constexpr int slots = count(Rule::slots);
-  constexpr int step = lanes<T>;
-  Vec<T> c[max_scalars];
-  for (int i = 0; i < max_scalars; ++i) c[i] = broadcast(static_cast<T>(u.scalars[i]));
-  const Vec<T> scale = broadcast(static_cast<T>(u.scale)), clip = broadcast(static_cast<T>(u.clip));
-  const Vec<T> shrink = broadcast(static_cast<T>(u.shrink));
-  const auto apply = [&](Vec<T> g, Vec<T>& w, Vec<T>* s) __attribute__((always_inline)) {
-    g = clamp<T>(g, clip) * scale;
-    w = w * shrink;
-    Rule::template update<T>(c, g, w, s);
-  };
-  std::ptrdiff_t i = 0;
-  for (; i + step <= u.n; i += step) {
-    Vec<T> w = load(u.w + i), s[slots + 1];
-    for (int k = 0; k < slots; ++k) s[k] = load(u.slots[k] + i);
-    apply(load(u.g + i), w, s);
-    store(u.w + i, w);
-    for (int k = 0; k < slots; ++k) store(u.slots[k] + i, s[k]);
+  template <class T>
+  static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
+    moments<T>(c, g, s);
+    s[2] = max<T>(s[2], s[1]);
+    w = fma(c[0], s[0] / (sqrt(s[2]) + c[5]), w);
   }
-  if (const int rest = static_cast<int>(u.n - i); rest > 0) {
-    Vec<T> w = load_partial(u.w + i, rest), s[slots + 1];
-    for (int k = 0; k < slots; ++k) s[k] = load_partial(u.slots[k] + i, rest);
-    apply(load_partial(u.g + i, rest), w, s);
-    store_partial(u.w + i, w, rest);
-    for (int k = 0; k < slots; ++k) store_partial(u.slots[k] + i, s[k], rest);
-  }
-}
+};
 
-// g <- g + l2 w + l1_slope sgn(w); returns the sum of l1 |w| + l2/2 w^2. The slope is l1, or 0 where a proximal step
-// takes its place.
-template <class T>
-double penalize(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double l1_slope) {
-  const Vec<T> a = broadcast(static_cast<T>(l1)), b = broadcast(static_cast<T>(l2));
-  const Vec<T> slope = broadcast(static_cast<T>(l1_slope));
-  double total = 0;
-  for (std::ptrdiff_t i = 0; i < n; i += lanes<T>) {
-    const Vec<T> x = load(w + i);
-    const Vec<T> sign = x > T(0) ? slope : (x < T(0) ? -slope : Vec<T>{});
-    store(g + i, fma(b, x, load(g + i) + sign));
-    total += static_cast<double>(reduce_sum<T>(fma(b * T(0.5), x * x, a * abs<T>(x))));
+// Adam's m and v;  w <- w - rate ((1 - mu_t) / (1 - p_t) g + mu_{t+1} / (1 - p_{t+1}) m) / (sqrt(v^) + epsilon),
+// mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2),  p_t = mu_1 mu_2 ... mu_t   (Dozat 2016)
+struct NAdam : Adam {
+  static constexpr const char* name = "nadam";
+  static constexpr const char* const hyper[] = {"beta_1", "beta_2", "epsilon", "momentum_decay", nullptr};
+  static void prepare(const double* h, double rate, double t, double* c) {
+    const double root = std::sqrt(1 - std::pow(h[1], t)), product = mu_product(h[0], h[3], t);
+    const double now = mu(h[0], h[3], t), next = mu(h[0], h[3], t + 1);
+    c[0] = -rate * root * next / (1 - product * next);
+    c[1] = h[0];
+    c[2] = 1 - h[0];
+    c[3] = h[1];
+    c[4] = 1 - h[1];
+    c[5] = h[2] * root;
+    c[6] = -rate * root * (1 - now) / (1 - product);
   }
-  return total;
-}
 
-// Sum of the squares of g clamped to [-clip, clip], in double, eight partial sums side by side.
-template <class T>
-double sum_of_squares(const T* g, std::ptrdiff_t n, double clip) {
-  double part[8] = {};
-  const auto square = [clip](T x) {
-    const auto y = static_cast<double>(x);
-    const double cut = y > clip ? clip : (y < -clip ? -clip : y);
-    return cut * cut;
-  };
-  std::ptrdiff_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; ++j) part[j] += square(g[i + j]);
-  for (; i < n; ++i) part[i % 8] += square(g[i]);
-  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
-}
+  static double mu(double beta, double decay, double t) { return beta * (1 - 0.5 * std::pow(0.96, t * decay)); }
+
+  // A thread goes on from the product of its last step. One too small to change 1 - p is left as it is, which bounds
+  // the work of starting in the middle.
+  static double mu_product(double beta, double decay, double t) {
+    struct Product {
+      double beta, decay, t, value;
+    };
+    static thread_local Product p{};
+    if (p.beta != beta || p.decay != decay || p.t > t || p.t == 0) p = {beta, decay, 0, 1};
+    while (p.t < t && p.value > 0x1p-60) p.value *= mu(beta, decay, ++p.t);
+    return p.value;
+  }
+
+  template <class T>
+  static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
+    moments<T>(c, g, s);
+    w = w + fma(c[0], s[0], c[6] * g) / (sqrt(s[1]) + c[5]);
+  }
+};
+
+// w <- w - rate sgn(beta_1 m + (1 - beta_1) g);  m <- beta_2 m + (1 - beta_2) g   (Chen et al. 2023)
+struct Lion {
+  static constexpr const char* name = "lion";
+  static constexpr const char* const hyper[] = {"beta_1", "beta_2", nullptr};
+  static constexpr const char* const slots[] = {"m", nullptr};
+  static void prepare(const double* h, double rate, double, double* c) {
+    c[0] = -rate;
+    c[1] = h[0];
+    c[2] = 1 - h[0];
+    c[3] = h[1];
+    c[4] = 1 - h[1];
+  }
+
+  template <class T>
+  static FALLLINE_INLINE void update(const Vec<T>* c, Vec<T> g, Vec<T>& w, Vec<T>* s) {
+    const Vec<T> x = fma(c[1], s[0], c[2] * g);
+    w = w + (x > T(0) ? c[0] : (x < T(0) ? -c[0] : x));  // nan stays nan
+    s[0] = fma(c[3], s[0], c[4] * g);
+  }
+};
+
+using Optimizers = TypeList<Sgd, Momentum, AveragedGradient, Velocity, Nesterov, AdaGrad, RmsProp, AdaDelta, Adam,
+                            AmsGrad, NAdam, Lion>;
 
 }  // namespace
 }  // namespace fallline

@@ -61,8 +61,8 @@ struct LossRows {
 inline constexpr int max_slots = 3;
 inline constexpr int max_scalars = 8;
 
-// n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], then scaled; the weights
-// shrink by `shrink` first (decoupled decay).
+// n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], scaled, and gets l2 w added;
+// then the weights shrink by `shrink` (decoupled decay) and the rule is applied.
 template <class T>
 struct Update {
   T* w;
@@ -70,7 +70,7 @@ struct Update {
   T* slots[max_slots];
   std::ptrdiff_t n;
   const double* scalars;  // from prepare()
-  double scale, clip, shrink;
+  double scale, clip, shrink, l2;
 };
 
 template <class T>
@@ -121,6 +121,7 @@ struct KernelTable {
   int loss_count;
   const OptimizerKernel<T>* optimizers;
   int optimizer_count;
+  void (*average)(T* average, const T* w, std::ptrdiff_t n, double share);
 
   void (*weight_gradient)(const WeightGradient<T>&);
   void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel

@@ -5,10 +5,10 @@
 #include "gemm.h"
 #include "losses.h"
 #include "normalization.h"
-#include "optimizers.h"
 #include "pieces.h"
 #include "rows.h"
 #include "table.h"
+#include "update.h"
 
 namespace fallline {
 namespace {
@@ -60,6 +60,7 @@ KernelTable<T> kernel_table() {
   t.loss_count = ElementwiseLosses::size + ClassLosses::size;
   t.optimizers = optimizer_kernels<T>(Optimizers{});
   t.optimizer_count = Optimizers::size;
+  t.average = average<T>;
   t.weight_gradient = weight_gradient<T>;
   t.column_sums = column_sums<T>;
   t.transpose = transpose<T>;

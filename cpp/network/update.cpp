@@ -19,36 +19,47 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
   struct Chunk {
     const UpdateArrays<T>* array;
     std::ptrdiff_t begin, n;
+    std::size_t first, last;  // chunks of the same array
   };
   std::vector<Chunk> chunks;
   std::ptrdiff_t total = 0;
   for (const auto& array : arrays) {
-    for (std::ptrdiff_t i = 0; i < array.n; i += chunk) chunks.push_back({&array, i, std::min(chunk, array.n - i)});
+    const std::size_t first = chunks.size(), last = first + static_cast<std::size_t>((array.n + chunk - 1) / chunk);
+    for (std::ptrdiff_t i = 0; i < array.n; i += chunk)
+      chunks.push_back({&array, i, std::min(chunk, array.n - i), first, last});
     total += array.n;
   }
   const OptimizerKernel<T>& rule = kernels<T>().optimizers[settings.rule];
   double scalars[max_scalars] = {};
   rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
-  std::vector<double> squares(settings.clip_norm > 0 ? chunks.size() : 0);
+  const double share = settings.average > 0 ? settings.average_share(static_cast<double>(t)) : 0;
+  std::vector<double> squares(settings.needs_norms() ? chunks.size() : 0);
   run_team(threads_for(static_cast<double>(total) / chunk), [&](Team& team, int thread) {
     const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()),
                       self = static_cast<std::size_t>(thread);
     const std::size_t first = n * self / size, last = n * (self + 1) / size;
-    double scale = 1;
-    if (settings.clip_norm > 0) {
+    const auto square_of = [&](const Chunk& c) {
+      double square = 0;
+      for (std::size_t i = c.first; i < c.last; ++i) square += squares[i];
+      return square;
+    };
+    double factor = 1, scale = 1;
+    if (settings.needs_norms()) {
       for (std::size_t i = first; i < last; ++i)
         squares[i] = kernels<T>().sum_of_squares(chunks[i].array->g + chunks[i].begin, chunks[i].n, settings.clip());
       team.barrier(thread);
       double square = 0;
-      for (double s : squares) square += s;
-      scale = settings.norm_factor(square);
+      for (std::size_t i = 0; i < n; i = chunks[i].last) square += settings.shortened(square_of(chunks[i]));
+      factor = settings.norm_factor(square);
     }
     for (std::size_t i = first; i < last; ++i) {
       const Chunk& c = chunks[i];
+      if (settings.needs_norms() && (i == first || i == c.first)) scale = settings.layer_factor(square_of(c)) * factor;
       Update<T> u =
           settings.update_of<T>(c.array->w + c.begin, c.array->g + c.begin, c.n, scalars, learning_rate, scale);
-      for (std::size_t k = 0; k < c.array->slots.size(); ++k) u.slots[k] = c.array->slots[k] + c.begin;
+      for (std::size_t k = 0; rule.slots[k]; ++k) u.slots[k] = c.array->slots[k] + c.begin;
       rule.update(u);
+      if (settings.average > 0) kernels<T>().average(c.array->slots.back() + c.begin, u.w, c.n, share);
     }
   });
 }

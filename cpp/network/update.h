@@ -11,11 +11,12 @@ template <class T>
 struct UpdateArrays {
   T* w;
   const T* g;
-  std::vector<T*> slots;
+  std::vector<T*> slots;  // as OptimizerSettings::slot_names
   std::ptrdiff_t n;
 };
 
-// The update number t = 1, 2, ... of all arrays together; clip_norm is that of all gradients.
+// The update number t = 1, 2, ... of all arrays together; clip_norm is that of all gradients, clip_layer_norm that of
+// each.
 template <class T>
 void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateArrays<T>>& arrays, double learning_rate,
                    std::int64_t t);

@@ -66,7 +66,7 @@ from fallline.losses import (
 )
 from fallline.metrics import Metric
 from fallline.model import Model, load_model
-from fallline.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fallline.optimizers import SGD, AdaDelta, AdaGrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
 
@@ -78,6 +78,8 @@ __all__ = [
     "MSE",
     "SGD",
     "Activation",
+    "AdaDelta",
+    "AdaGrad",
     "Adam",
     "AdamW",
     "BatchNormalization",
@@ -107,6 +109,7 @@ __all__ = [
     "LayerNormalization",
     "LecunNormal",
     "LecunUniform",
+    "Lion",
     "LogCosh",
     "Loss",
     "MaxNorm",
@@ -114,6 +117,7 @@ __all__ = [
     "Metric",
     "Model",
     "ModelCheckpoint",
+    "NAdam",
     "NonFiniteLoss",
     "Normal",
     "Ones",

@@ -45,7 +45,7 @@ class Network:
     def get_slot(self, slot: int, index: int) -> _Array: ...
     def set_slot(self, slot: int, index: int, value: _Array) -> None: ...
     def compile(self, loss: _Spec, optimizer: _Spec, groups: Sequence[_Spec] = ...) -> None:
-        """loss: {"name", "reduction", ...}; optimizer: {"name", "weight_decay", "clip_value", "clip_norm", ...}. Resets the slots."""
+        """loss: {"name", "reduction", ...}; optimizer: {"name", "weight_decay", "l2", "clip_value", "clip_norm", ...}. Resets the slots."""
     def predict(self, x: Any, batch_size: int = 0) -> _Array: ...
     def evaluate(
         self,
@@ -95,7 +95,10 @@ class Trainer:
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...
 def optimizers() -> dict[str, tuple[list[str], list[str]]]:
-    """name -> (names of its hyper-parameters, names of its slots)."""
+    """name -> (names of its hyper-parameters, names of its own slots)."""
+
+def optimizer_slots(optimizer: _Spec) -> list[str]:
+    """Names of the state arrays of each parameter: the rule's own, then "average" if weights are averaged."""
 
 def optimizer_step(
     optimizer: _Spec,

@@ -14,9 +14,14 @@ class AdamW(Adam):
         beta_1: share of the mean kept, in [0, 1). Default 0.9.
         beta_2: share of the mean square kept, in [0, 1). Default 0.999.
         epsilon: added outside the root, >= 0. Default 1e-8.
+        amsgrad: divide by the root of the largest v so far (Reddi et al. 2018). Default False.
+        epsilon_hat: add epsilon to √v before the correction, the paper's ε̂. Default False.
         weight_decay: decoupled decay, >= 0. Default 0.01.
+        l2: coupled decay, >= 0. Default 0.
         clip_norm: largest norm of the whole gradient. Default None.
+        clip_layer_norm: largest norm of the gradient of one layer. Default None.
         clip_value: largest absolute value of an entry of the gradient. Default None.
+        average: share of the running average of the weights kept a step, in (0, 1). Default None: no average.
 
     Raises:
         ValueError: a number out of range.
@@ -42,14 +47,25 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
         *,
+        amsgrad: bool = False,
+        epsilon_hat: bool = False,
+        l2: float = 0.0,
         clip_norm: float | None = None,
+        clip_layer_norm: float | None = None,
         clip_value: float | None = None,
+        average: float | None = None,
     ) -> None:
         super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, weight_decay, clip_norm=clip_norm, clip_value=clip_value
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+            amsgrad=amsgrad,
+            epsilon_hat=epsilon_hat,
+            l2=l2,
+            clip_norm=clip_norm,
+            clip_layer_norm=clip_layer_norm,
+            clip_value=clip_value,
+            average=average,
         )
-
-    @property
-    def rule(self) -> str:
-        """The name of the update rule in the core."""
-        return Adam.name

@@ -23,18 +23,27 @@ _rules = functools.cache(_core.optimizers)
 
 
 class Optimizer(Declaration):
-    """Base of optimizers: θ ← θ − learning_rate · (direction(g) + weight_decay · θ).
+    """Base of optimizers: θ ← θ − learning_rate · (direction(g + l2·θ) + weight_decay·θ).
 
-    Before the direction is made, every entry of the gradient g is cut to [-clip_value, clip_value], and then
-    the whole gradient of all parameters is shortened to the norm clip_norm (Pascanu et al. 2013).
+    Before the direction is made, every entry of the gradient g is cut to [-clip_value, clip_value], then the
+    gradient of each layer is shortened to the norm clip_layer_norm, and then that of all of them together to
+    clip_norm (Pascanu et al. 2013). The penalty l2 is added after that.
+
+    The two kinds of decay differ wherever a rule scales the gradient: l2 goes through the rule, as torch's
+    weight_decay does, and weight_decay past it (Loshchilov & Hutter 2017).
 
     A subclass declares its hyper-parameters; the formula is the core's rule of its name.
 
     Args:
         learning_rate: a number >= 0, or a function of the step, counted from 0. May be assigned at any time.
-        weight_decay: decoupled decay, >= 0 (Loshchilov & Hutter 2017).
+        weight_decay: decoupled decay of all parameters, >= 0.
+        l2: coupled decay of all parameters, >= 0.
         clip_norm: largest norm of the whole gradient, or None.
+        clip_layer_norm: largest norm of the gradient of one layer, of one array in step(), or None.
         clip_value: largest absolute value of an entry of the gradient, or None.
+        average: b in (0, 1): keep beside the weights w their exponentially weighted average a, corrected for
+            its start: a ← a + (1 − b) / (1 − bᵗ) · (w − a) after update t = 1, 2, ... (Polyak & Juditsky 1992).
+            Or None.
     """
 
     name: ClassVar[str]
@@ -45,21 +54,35 @@ class Optimizer(Declaration):
         learning_rate: float | Schedule,
         *,
         weight_decay: float = 0.0,
+        l2: float = 0.0,
         clip_norm: float | None = None,
+        clip_layer_norm: float | None = None,
         clip_value: float | None = None,
+        average: float | None = None,
     ) -> None:
         kind = type(self).__name__
         self.learning_rate = learning_rate
         self.weight_decay = number(kind, "weight_decay", weight_decay, low=0)
-        self.clip_norm = None if clip_norm is None else number(kind, "clip_norm", clip_norm, above=0)
-        self.clip_value = None if clip_value is None else number(kind, "clip_value", clip_value, above=0)
+        self.l2 = number(kind, "l2", l2, low=0)
+        self.clip_norm = self._limit("clip_norm", clip_norm)
+        self.clip_layer_norm = self._limit("clip_layer_norm", clip_layer_norm)
+        self.clip_value = self._limit("clip_value", clip_value)
+        self.average = self._limit("average", average, below=1)
         self._step = 0
         self._slots: list[list[Array]] = []
+
+    def _limit(self, argument: str, value: float | None, below: float | None = None) -> float | None:
+        return None if value is None else number(type(self).__name__, argument, value, above=0, below=below)
 
     @property
     def rule(self) -> str:
         """The name of the update rule in the core."""
         return self.name
+
+    def _hyper_parameters(self) -> dict[str, float]:
+        """The numbers of the rule by name."""
+        names, _ = _rules()[self.rule]
+        return {name: getattr(self, name) for name in names}
 
     @property
     def learning_rate(self) -> float | Schedule:
@@ -102,17 +125,19 @@ class Optimizer(Declaration):
 
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know: the rule and its numbers."""
-        hyper_parameters, _ = _rules()[self.rule]
         return {
             "name": self.rule,
             "weight_decay": self.weight_decay,
-            "clip_norm": self.clip_norm or 0.0,
-            "clip_value": self.clip_value or 0.0,
-            **{name: getattr(self, name) for name in hyper_parameters},
+            "l2": self.l2,
+            "clip_norm": self.clip_norm,
+            "clip_layer_norm": self.clip_layer_norm,
+            "clip_value": self.clip_value,
+            "average": self.average,
+            **self._hyper_parameters(),
         }
 
     def _slot_names(self) -> list[str]:
-        return _rules()[self.rule][1]
+        return _core.optimizer_slots(self.spec())
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Update a list of arrays in place, all in one fused pass; the state follows their order.
