@@ -13,10 +13,13 @@ from fallline import (
     ops,
     optimizers,
     regularizers,
+    schedules,
 )
 from fallline._core import NonFiniteLoss, __version__
+from fallline.averages import ewa
 from fallline.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from fallline.constraints import MaxNorm
+from fallline.diagnosis import Diagnosis, diagnose
 from fallline.history import History
 from fallline.initializers import (
     Constant,
@@ -64,7 +67,7 @@ from fallline.losses import (
     Poisson,
     Quantile,
 )
-from fallline.metrics import Metric
+from fallline.metrics import Metric, confusion_matrix
 from fallline.model import Model, load_model
 from fallline.optimizers import SGD, AdaDelta, AdaGrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 from fallline.regularizers import L1, L1L2, L2, Regularizer
@@ -89,6 +92,7 @@ __all__ = [
     "Constant",
     "CrossEntropy",
     "Dense",
+    "Diagnosis",
     "DropConnect",
     "Dropout",
     "EarlyStopping",
@@ -135,7 +139,10 @@ __all__ = [
     "__version__",
     "activations",
     "callbacks",
+    "confusion_matrix",
     "constraints",
+    "diagnose",
+    "ewa",
     "get_num_threads",
     "initializers",
     "layers",
@@ -145,6 +152,7 @@ __all__ = [
     "ops",
     "optimizers",
     "regularizers",
+    "schedules",
     "set_num_threads",
     "show_config",
     "threads",

@@ -1,6 +1,6 @@
 """Objects told wholly by their constructor's arguments: they print and save by them.
 
-Layers, optimizers, losses, metrics, initializers and regularizers are declarations. A class is known by name
+Layers, optimizers, losses, metrics, schedules, initializers and regularizers are declarations. A class is known by name
 as soon as it is defined, so a new one needs no entry in any list.
 """
 
@@ -30,13 +30,15 @@ class Declaration:
     assignable: ClassVar[frozenset[str]] = frozenset()
     # Attributes beside the arguments that are saved where they are not None.
     saved: ClassVar[tuple[str, ...]] = ()
+    # Written before the class's name in files, where another kind has a class of the same name.
+    namespace: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__init__ is not object.__init__:
             code = cls.__init__.__code__  # much quicker than inspect.signature, for each class at import
             cls.arguments = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-        _classes[cls.__name__] = cls
+        _classes[cls.namespace + cls.__name__] = cls
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if attribute in self.arguments and attribute in self.__dict__ and attribute not in self.assignable:
@@ -115,9 +117,8 @@ def encode(value: Any) -> Any:
     """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
     if isinstance(value, Declaration):
         beside = {k: getattr(value, k) for k in value.saved if getattr(value, k) is not None}
-        return {"class": type(value).__name__} | {
-            k: encode(v) for k, v in (value.get_config() | beside).items()
-        }
+        kind = type(value).namespace + type(value).__name__
+        return {"class": kind} | {k: encode(v) for k, v in (value.get_config() | beside).items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

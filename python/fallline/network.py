@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline import _core, initializers, metrics
+from fallline import _core, initializers
 from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
@@ -16,7 +16,7 @@ from fallline.errors import message
 from fallline.layers import Embedding, Input, Layer
 from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import FunctionLoss, Loss
-from fallline.metrics import Metric
+from fallline.metrics.metric import Metric, check_all
 from fallline.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Network:
             network.set_parameter(index, value.astype(self.dtype))
         if self.optimizer is not None and self.loss is not None:
             self.loss.check(self._last_activation, network.outputs, operation)
+            for metric in self.metrics:
+                metric.check(network.outputs, operation)
             network.compile(self.loss.spec(), self.optimizer.spec(), self._groups())
         return network
 
@@ -143,8 +145,11 @@ class Network:
             loss = FunctionLoss(loss)
         cost = resolve(Loss, loss, operation, "loss")
         cost.check(self._last_activation, self.outputs, operation)
-        measured = _metrics(metrics, operation, cost.from_logits(self._last_activation))
+        logits = cost.activations[0] if cost.from_logits(self._last_activation) else None
+        measured = check_all(metrics, operation, logits)
         if self._network is not None:
+            for metric in measured:
+                metric.check(self._network.outputs, operation)
             self._network.compile(cost.spec(), rule.spec(), self._groups())
         self.optimizer, self.loss, self.metrics = rule, cost, measured
 
@@ -331,9 +336,6 @@ class Network:
                 message(operation, "model", "is not compiled", "compile(optimizer, loss) before")
             )
         return self.optimizer, self.loss
-
-
-_metrics = metrics.check_all  # compile() has an argument of the module's name
 
 
 def _random_seed() -> int:

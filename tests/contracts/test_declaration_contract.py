@@ -1,4 +1,4 @@
-"""Initializers, regularizers and metrics: one row each, values, bad arguments, completeness."""
+"""Initializers and regularizers: one row each, values, bad arguments, completeness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline import initializers, metrics, regularizers
+from fallline import initializers, regularizers
 from helpers import refuses
 
 SHAPE = (300, 200)
@@ -40,18 +40,6 @@ REGULARIZERS = [
     ),
 ]
 
-TRUE = np.array([0, 1, 2, 1])
-PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.7, 0.2]])
-ONE_HOT = np.eye(3)[TRUE]
-ERROR = ONE_HOT - PROBABILITIES
-
-# (name, value, value with weights 1, 2, 3, 4)
-METRICS = [
-    ("accuracy", 0.75, 0.7),
-    ("mse", (ERROR**2).mean(), ((ERROR**2).mean(axis=1) @ [1, 2, 3, 4]) / 10),
-    ("mae", np.abs(ERROR).mean(), (np.abs(ERROR).mean(axis=1) @ [1, 2, 3, 4]) / 10),
-]
-
 BAD = [
     (initializers.Constant, {"value": "a"}, TypeError, "value"),
     (initializers.Constant, {"value": np.nan}, ValueError, "value"),
@@ -65,7 +53,6 @@ BAD = [
     (fl.L2, {"lam": np.nan}, ValueError, "lam"),
     (fl.L1L2, {"l1": -0.1}, ValueError, "l1"),
     (fl.L1L2, {"l2": -0.1}, ValueError, "l2"),
-    (metrics.Accuracy, {"threshold": "half"}, TypeError, "threshold"),
     (fl.MSE, {"reduction": "average"}, ValueError, "mean"),
     (fl.MSE, {"reduction": 3}, TypeError, "reduction"),
     (fl.CrossEntropy, {"reduction": "sums"}, ValueError, "sum"),
@@ -84,8 +71,6 @@ def declared(module, base):
 def test_everything_has_a_row():
     assert declared(initializers, initializers.Initializer) == {row[0] for row in INITIALIZERS}
     assert declared(regularizers, fl.Regularizer) == {row[0] for row in REGULARIZERS}
-    named = {v.name for v in declared(metrics, fl.Metric) if isinstance(getattr(v, "name", None), str)}
-    assert named == {row[0] for row in METRICS}
 
 
 @pytest.mark.parametrize(
@@ -157,45 +142,6 @@ def test_regularizers(make, options, penalty, gradient, which, rng):
     )
     np.testing.assert_array_equal(with_it[1 - place], without[1 - place])
     assert penalised.evaluate(x, y)["loss"] == pytest.approx(more, rel=1e-14)
-
-
-def fixed_output():
-    """A model that puts out PROBABILITIES for the rows of the unit matrix."""
-    model = fl.Model([fl.Input(4), fl.Dense(3, use_bias=False)], seed=0, dtype="float64")
-    model.set_weights([PROBABILITIES])
-    return model, np.eye(4)
-
-
-@pytest.mark.parametrize("name, value, weighted", METRICS)
-def test_metrics(name, value, weighted):
-    model, x = fixed_output()
-    model.compile(fl.SGD(0.0), "mse", metrics=[name])
-    assert model.evaluate(x, ONE_HOT)[name] == pytest.approx(value, rel=1e-14)
-    assert model.evaluate(x, ONE_HOT, sample_weight=[1, 2, 3, 4])[name] == pytest.approx(weighted, rel=1e-14)
-    history = model.fit(x, ONE_HOT, batch_size=3, epochs=2, sample_weight=[1, 2, 3, 4]).history
-    assert history[name] == pytest.approx([weighted] * 2, rel=1e-14)
-
-
-def test_accuracy_of_one_output_and_of_logits(rng):
-    x = rng.normal(size=(100, 3))
-    y = (x[:, 0] + 0.3 * rng.normal(size=100) > 0).astype(float)
-    for last, cut in (("sigmoid", 0.5), (None, 0.0)):
-        model = fl.Model([fl.Input(3), fl.Dense(1, activation=last)], seed=0)
-        model.compile(fl.Adam(0.05), "binary_cross_entropy", metrics=["accuracy"])
-        model.fit(x, y, epochs=20)
-        share = ((model.predict(x)[:, 0] > cut) == (y > 0.5)).mean()
-        assert model.evaluate(x, y)["accuracy"] == pytest.approx(share)
-        assert share > 0.8
-
-
-def test_a_metric_may_be_a_function():
-    model, x = fixed_output()
-
-    def largest(y_true, y_pred):
-        return np.abs(y_true - y_pred).max()
-
-    model.compile("sgd", "mse", metrics=[largest])
-    assert model.evaluate(x, ONE_HOT)["largest"] == pytest.approx(np.abs(ERROR).max())
 
 
 @pytest.mark.parametrize("make, options, exception, match", BAD, ids=lambda v: getattr(v, "__name__", ""))

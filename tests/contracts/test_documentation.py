@@ -9,13 +9,13 @@ import pytest
 import fallline as fl
 
 # base classes and what is never made by a user: no example of their own
-BASES = {fl.Layer, fl.Loss, fl.Metric, fl.Optimizer, fl.Regularizer, fl.NonFiniteLoss}
+BASES = {fl.Layer, fl.Loss, fl.Metric, fl.Optimizer, fl.Regularizer, fl.NonFiniteLoss, fl.Diagnosis}
 
 
 def public():
     """(name, object) of every public class and function, of the package and its documented modules."""
     found = {}
-    for module in (fl, fl.ops, fl.initializers):
+    for module in (fl, fl.ops, fl.initializers, fl.metrics, fl.schedules):
         for name, value in vars(module).items():
             is_code = inspect.isclass(value) or inspect.isfunction(value)
             if is_code and not name.startswith("_") and value.__module__.startswith("fallline"):
@@ -60,7 +60,8 @@ def own_arguments(thing):
 def is_api(thing):
     """Whether a user calls it with arguments to look up."""
     return thing.__module__.split(".")[1] in (
-        "layers", "optimizers", "losses", "regularizers", "callbacks", "model", "ops", "runtime"
+        "layers", "optimizers", "losses", "metrics", "regularizers", "schedules", "callbacks", "model", "ops",
+        "runtime", "averages", "diagnosis"
     )  # fmt: skip
 
 
@@ -88,8 +89,8 @@ def test_layers_give_shapes(name, thing):
 
 @classes
 def test_what_raises_says_so(name, thing):
-    kinds = (fl.Layer, fl.Optimizer, fl.Callback, fl.Model)
-    if issubclass(thing, kinds) and thing not in (*kinds[:3], fl.Activation):
+    kinds = (fl.Layer, fl.Optimizer, fl.Callback, fl.schedules.Schedule, fl.Model)
+    if issubclass(thing, kinds) and thing not in (*kinds[:-1], fl.Activation):
         assert "Raises:" in inspect.getdoc(thing), name
 
 

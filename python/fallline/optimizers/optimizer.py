@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fallline import _core
+from fallline import _core, schedules
 from fallline.checks import integer, number
 from fallline.declaration import Declaration
 from fallline.errors import message
+from fallline.schedules.schedule import as_rate
 
 if TYPE_CHECKING:
     from fallline.typing import Array, Float64Array
@@ -35,7 +36,8 @@ class Optimizer(Declaration):
     A subclass declares its hyper-parameters; the formula is the core's rule of its name.
 
     Args:
-        learning_rate: a number >= 0, or a function of the step, counted from 0. May be assigned at any time.
+        learning_rate: a number >= 0, a schedule (fallline.schedules), or a function of the step, counted from 0.
+            May be assigned at any time.
         weight_decay: decoupled decay of all parameters, >= 0.
         l2: coupled decay of all parameters, >= 0.
         clip_norm: largest norm of the whole gradient, or None.
@@ -91,9 +93,7 @@ class Optimizer(Declaration):
 
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
-        self._learning_rate: float | Schedule = (
-            value if callable(value) else number(type(self).__name__, "learning_rate", value, low=0)
-        )
+        self._learning_rate: float | Schedule = as_rate(value, type(self).__name__, "learning_rate")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0.
@@ -117,7 +117,8 @@ class Optimizer(Declaration):
         rate = self._learning_rate
         if not callable(rate):
             return np.array([rate])
-        answers = [rate(t) for t in range(step, step + count)]
+        steps = np.arange(step, step + count)
+        answers = rate(steps) if isinstance(rate, schedules.Schedule) else [rate(t) for t in steps.tolist()]
         rates = np.array(answers)
         if rates.dtype.kind in "fiu" and rates.ndim == 1 and rates.min() >= 0 and rates.max() < np.inf:
             return rates.astype(np.float64, copy=False)
