@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # operation: what it got; expected what
@@ -51,3 +52,13 @@ def refuses(exception, match):
         yield
     assert type(caught.value) is exception
     assert GRAMMAR.search(str(caught.value)), f"not in the error grammar: {caught.value}"
+
+
+def path(optimizer, gradient, start, steps):
+    """The iterates, start first; `gradient` is a function of the parameter."""
+    theta = np.array(start, dtype=np.float64)
+    points = [theta.copy()]
+    for _ in range(steps):
+        optimizer.step([theta], [np.asarray(gradient(theta), dtype=np.float64)])
+        points.append(theta.copy())
+    return np.array(points)

@@ -1,4 +1,4 @@
-"""Whole networks against independent ones: NumPy twins, torch, a published toy and softmax regression."""
+"""Whole networks against independent ones: NumPy twins, torch, published softmax regression."""
 
 from __future__ import annotations
 
@@ -154,65 +154,6 @@ def test_training_follows_the_twin(case, options, rng):
     expected = train(Dense(names), start, batches, losses.cross_entropy, case.twin, **options)
     for w, e in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(w, e, rtol=0, atol=1e-10)
-
-
-# (rate, hidden units): mean |error| after 10000, 20000, ... updates
-SWEEP = {
-    (0.001, 4): [0.495164025493, 0.493596043188],
-    (0.01, 4): [0.457431074442, 0.359097202563],
-    (0.1, 4): [0.0428880170001, 0.0240989942285],
-    (1, 4): [0.00858452565325, 0.00578945986251, 0.00462917677677, 0.00395876528027, 0.00351012256786],
-    (10, 4): [0.00312938876301, 0.00214459557985],
-    (0.001, 32): [0.491049468129, 0.484976307027],
-    (0.1, 32): [0.0305404908386, 0.0190638725334],
-    (1, 32): [0.00736052234249, 0.00497251705039],
-}
-
-
-class TestToyNetworks:
-    """Sigmoid networks without biases on the loss sum of e^2 / 2: half the rate on fallline's sum of e^2."""
-
-    def train(self, x, y, weights, alpha, updates, dtype="float64"):
-        hidden = [fl.Dense(w.shape[1], activation="sigmoid", use_bias=False) for w in weights]
-        model = fl.Model([fl.Input(x.shape[1]), *hidden], seed=0, dtype=dtype)
-        model.compile(fl.SGD(alpha / 2), fl.MSE(reduction="sum"))
-        model.set_weights(weights)
-        errors = [np.abs(model.predict(x) - y).mean()]
-        for count in updates:
-            model.fit(x, y, batch_size=4, epochs=count, shuffle=False, verbose=0)
-            errors.append(np.abs(model.predict(x) - y).mean())
-        return model, errors
-
-    def test_two_weights(self):
-        x, y = np.array([[0.0, 1], [0, 1], [1, 0], [1, 0]]), np.array([[0.0], [0], [1], [1]])
-        start = 2 * np.random.RandomState(1).random_sample((2, 1)) - 1
-        model, _ = self.train(x, y, [start], 1.0, [9999])
-        np.testing.assert_allclose(model.predict(x)[:, 0], [0.00505119] * 2 + [0.99494905] * 2, atol=5e-9)
-        model.train_on_batch(x, y)
-        np.testing.assert_allclose(model.get_weights()[0][:, 0], [5.28316618, -5.28311816], atol=5e-9)
-
-    X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
-    Y = np.array([[0.0], [1], [1], [0]])
-
-    def start(self, hidden):
-        state = np.random.RandomState(1)
-        return [2 * state.random_sample((3, hidden)) - 1, 2 * state.random_sample((hidden, 1)) - 1]
-
-    @pytest.mark.parametrize("alpha, hidden", SWEEP)
-    def test_rate_sweep(self, alpha, hidden):
-        expected = SWEEP[alpha, hidden]
-        _, errors = self.train(self.X, self.Y, self.start(hidden), alpha, [10000] * len(expected))
-        assert errors[0] == pytest.approx({4: 0.496410031903, 32: 0.496439922501}[hidden], rel=1e-11)
-        np.testing.assert_allclose(errors[1:], expected, rtol=1e-9)
-
-    def test_rate_sweep_in_float32(self):
-        _, errors = self.train(self.X, self.Y, self.start(4), 1, [10000], "float32")
-        assert errors[1] == pytest.approx(SWEEP[1, 4][0], rel=1e-4)
-
-    @pytest.mark.parametrize("hidden", [4, 32])
-    def test_a_rate_of_a_thousand_saturates(self, hidden):
-        _, errors = self.train(self.X, self.Y, self.start(hidden), 1000, [10000])
-        assert errors[1] == pytest.approx(0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize("rate, epochs", [(0.2, 21), (1.0, 100)])

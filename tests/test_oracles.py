@@ -7,19 +7,10 @@ import pytest
 
 import fallline as fl
 from cases.optimizers import GRADIENTS, OPTIMIZERS, START, label
+from helpers import path
 
 PUBLISHED = [(case, options, theta) for case in OPTIMIZERS for options, theta in case.steps]
 ADAPTIVE = [fl.RMSProp, fl.Adam]
-
-
-def path(optimizer, gradient, start, steps):
-    """The iterates, start first; `gradient` is a function of the parameter."""
-    theta = np.array(start, dtype=np.float64)
-    points = [theta.copy()]
-    for _ in range(steps):
-        optimizer.step([theta], [np.asarray(gradient(theta), dtype=np.float64)])
-        points.append(theta.copy())
-    return np.array(points)
 
 
 @pytest.mark.parametrize("case, options, expected", PUBLISHED, ids=label)
@@ -97,80 +88,6 @@ def test_adaptive_rates_do_not_see_the_scale_of_the_gradient(make, rng):
         ends.append(theta)
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-10)
     np.testing.assert_allclose(ends[2], ends[0], rtol=1e-10)
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
-def test_descent_with_momentum_converges_up_to_its_limit(momentum):
-    """On lambda x^2 / 2 exactly while rate < 2 (1 + momentum) / lambda."""
-    curvature = 3.0
-    limit = 2 * (1 + momentum) / curvature
-    near = path(fl.SGD(0.99 * limit, momentum=momentum), lambda x: curvature * x, [1.0], 3000)
-    far = path(fl.SGD(1.01 * limit, momentum=momentum), lambda x: curvature * x, [1.0], 3000)
-    assert abs(near[-1, 0]) < 1e-6
-    assert abs(far[-1, 0]) > 1e6
-
-
-@pytest.mark.parametrize("momentum, changes", [(0.45, 0), (0.5, 18), (0.9, 41)])
-def test_momentum_overshoots_from_its_threshold_on(momentum, changes):
-    """rate 0.1 and curvature 1 put the threshold at (1 - sqrt(0.1))^2 = 0.4675."""
-    x = path(fl.SGD(0.1, momentum=momentum), lambda x: x, [1.0], 400)[:, 0]
-    assert np.count_nonzero(np.diff(np.sign(x)) != 0) == changes
-
-
-@pytest.mark.parametrize(
-    "options, steps",
-    [
-        ({"learning_rate": 2 / 101}, 691),
-        ({"learning_rate": 0.0330578512, "momentum": 0.6694214876}, 93),
-        ({"learning_rate": 0.01, "momentum": 0.8181818182, "nesterov": True}, 155),
-    ],
-    ids=["descent", "heavy ball", "nesterov"],
-)
-def test_steps_on_an_ill_conditioned_quadratic(options, steps):
-    """Until the distance has shrunk to a millionth, at the best constants for curvatures 1 and 100."""
-    curvature, optimizer, theta = np.array([1.0, 100.0]), fl.SGD(**options), np.ones(2)
-    taken, distance = 0, 1.0
-    while distance > 1e-6 and taken < 2000:
-        optimizer.step([theta], [curvature * theta])
-        taken += 1
-        iterate = theta
-        if options.get("nesterov"):  # the stored parameter looks ahead by momentum * velocity
-            velocity = -options["learning_rate"] * optimizer.state_dict()["slots"]["momentum"][0]
-            iterate = theta - options["momentum"] * velocity
-        distance = np.linalg.norm(iterate) / np.sqrt(2)
-    assert taken == steps
-
-
-@pytest.mark.parametrize(
-    "rate, end", [(0.1, 5.154e-3), (0.9, 1e-50), (1.0, 0.0), (1.9, 5.154e-3), (2.1, 117.4)]
-)
-def test_a_ball_in_a_bucket(rate, end):
-    x = path(fl.SGD(rate), lambda x: x, [1.0], 50)[:, 0]
-    assert abs(x[-1]) == pytest.approx(end, rel=1e-3, abs=1e-60)
-    if rate > 1:
-        assert (np.sign(x[1:]) == -np.sign(x[:-1])).all()
-
-
-def test_a_ball_at_the_limit_bounces_for_ever():
-    np.testing.assert_array_equal(path(fl.SGD(2.0), lambda x: x, [1.0], 50)[:, 0], [1, -1] * 25 + [1])
-
-
-def test_escape_from_a_saddle():
-    """x^2 - y^2 from (1, -0.001), rate 0.02: the first steps with |y| > 0.1 and |y| > 1."""
-
-    def gradient(p):
-        return np.array([2 * p[0], -2 * p[1]])
-
-    def first(optimizer, height):
-        y = np.abs(path(optimizer, gradient, [1.0, -0.001], 179)[:, 1])
-        return int(np.argmax(y > height))
-
-    assert (first(fl.SGD(0.02), 0.1), first(fl.SGD(0.02), 1)) == (118, 177)
-    assert (first(fl.SGD(0.02, momentum=0.9), 0.1), first(fl.SGD(0.02, momentum=0.9), 1)) == (32, 46)
-    nesterov = [fl.SGD(0.02, momentum=0.9, nesterov=True) for _ in range(2)]
-    assert (first(nesterov[0], 0.1), first(nesterov[1], 1)) == (29, 42)
-    assert (first(fl.RMSProp(0.02), 0.1), first(fl.RMSProp(0.02), 1)) == (2, 29)
-    assert (first(fl.Adam(0.02), 0.1), first(fl.Adam(0.02), 1)) == (6, 44)
 
 
 def one_weight_penalised(penalty, rate, start):
