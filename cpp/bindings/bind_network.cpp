@@ -88,6 +88,15 @@ class PyNetwork {
     });
   }
 
+  void swap_average() const {
+    visit([](auto& e) {
+      if (!e.network.average())
+        throw std::runtime_error("Model.averaged: no average is kept; expected Optimizer(average=...)");
+      const Claim claim(e.network.users, Claim::writing, "Model.averaged");
+      e.network.swap_average();
+    });
+  }
+
   py::array predict(const py::object& x, int) const {
     return visit([&]<class T>(Engine<T>& e) -> py::array {
       const py::array rows = as_array(x, "Model.predict", "x");
@@ -292,6 +301,7 @@ void bind_network(py::module_& m) {
           py::arg("slot"), py::arg("index"), py::arg("value"))
       .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"),
            py::arg("groups") = std::vector<py::dict>())
+      .def("swap_average", &PyNetwork::swap_average)
       .def("predict", &PyNetwork::predict, py::arg("x"), py::arg("batch_size") = 0)
       .def("evaluate", &PyNetwork::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(),
            py::arg("batch_size") = 0, py::arg("predictions") = py::none())

@@ -169,7 +169,7 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vec
 
   OptimizerSettings settings(optimizer);
   std::vector<Buffer<T>> slots;
-  for (const char* const* name = table.optimizers[settings.rule].slots; *name; ++name) slots.emplace_back(arena_size());
+  for (std::size_t i = 0; i < settings.slot_names().size(); ++i) slots.emplace_back(arena_size());
   std::vector<ParameterGroup> ways{ParameterGroup{}};
   std::vector<int> way_of(parameters_.size(), 0);
   std::vector<bool> frozen;
@@ -195,10 +195,16 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vec
 
 template <class T>
 std::vector<std::string> Network<T>::slot_names() const {
-  std::vector<std::string> names;
-  if (settings_.rule >= 0)
-    for (const char* const* name = rule().slots; *name; ++name) names.emplace_back(*name);
-  return names;
+  return settings_.rule >= 0 ? settings_.slot_names() : std::vector<std::string>();
+}
+
+template <class T>
+void Network<T>::swap_average() {
+  for (const Strip& strip : trained_strips_) {
+    T *w = weights_.data() + strip.offset, *a = average() + strip.offset;
+    std::swap_ranges(w, w + strip.size, a);
+    layer(strip.layer).refresh(strip);
+  }
 }
 
 template <class T>

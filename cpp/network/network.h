@@ -82,6 +82,10 @@ class Network {
   void loss_rows(const LossRows<T>& rows, int begin, int end) const;
   const OptimizerKernel<T>& rule() const { return kernels<T>().optimizers[settings_.rule]; }
   T* slot(int i) { return slots_[static_cast<std::size_t>(i)].data(); }
+  // The average of the weights that learn, or nullptr if the optimizer keeps none.
+  T* average() { return settings_.average > 0 ? slots_.back().data() : nullptr; }
+  // Exchanges the weights that learn with their average.
+  void swap_average();
 
   // Runs layers [0, depth) on rows of the workspace, whose x is filled; returns where the output is.
   Panels<T> forward(const Pass& pass, Workspace<T>& work, int depth) const;

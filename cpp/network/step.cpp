@@ -31,7 +31,7 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
     : network_(network),
       data_(data),
       kernels_(kernels<T>()),
-      through_arena_(route == GradientRoute::arena || network.settings().clip_norm > 0 ||
+      through_arena_(route == GradientRoute::arena || network.settings().needs_norms() ||
                      (batch_size > largest_piece && !network.needs_whole_batch())),
       capacity_(network.needs_whole_batch() ? batch_size : std::min(batch_size, largest_piece)),
       work_(network, capacity_, true),
@@ -165,6 +165,7 @@ void Step<T>::set_rates(int thread, std::uint64_t number, double learning_rate) 
     const auto& [factor, decay] = network_.groups()[i];
     rates[i].learning_rate = learning_rate * factor;
     rates[i].shrink = 1 - rates[i].learning_rate * (decay < 0 ? settings.weight_decay : decay);
+    rates[i].average_share = settings.average > 0 ? settings.average_share(static_cast<double>(number + 1)) : 0;
     network_.rule().prepare(settings.hyper.data(), rates[i].learning_rate, static_cast<double>(number + 1),
                             rates[i].scalars);
   }
@@ -187,8 +188,17 @@ void Step<T>::update(int thread, std::size_t first, std::size_t last, const T* g
     const auto& [strip, layer, parameter, group, plain] = strips_[i];
     if (!plain && parameter->proximal)
       kernels_.soft_threshold(network_.weights() + strip.offset, strip.size, rates.learning_rate * parameter->l1);
-    if (parameter->max_norm == 0) layer->refresh(strip);
+    if (parameter->max_norm == 0) finish_update(strips_[i], rates);
   }
+}
+
+// The strip's weights are final.
+template <class T>
+void Step<T>::finish_update(const Work& work, const Rates& rates) {
+  const Strip& strip = work.strip;
+  if (T* average = network_.average())
+    kernels_.average(average + strip.offset, network_.weights() + strip.offset, strip.size, rates.average_share);
+  work.layer->refresh(strip);
 }
 
 // Bounded columns span several strips: once all are updated, each thread takes some panels.
@@ -200,8 +210,9 @@ void Step<T>::bound_norms(Team& team, int thread) {
     if (parameter->max_norm == 0 || first.begin != 0) continue;
     if (static_cast<int>(panel++) % team.size() != thread) continue;
     kernels_.bound_norms(network_.weights() + first.offset, parameter->rows, parameter->max_norm);
+    const Rates& rates = rates_[static_cast<std::size_t>(thread)][static_cast<std::size_t>(group)];
     for (const Work& other : strips_)
-      if (other.parameter == parameter && other.strip.column == first.column) layer->refresh(other.strip);
+      if (other.parameter == parameter && other.strip.column == first.column) finish_update(other, rates);
   }
 }
 
@@ -213,8 +224,17 @@ void Step<T>::finish_gradient(std::size_t i, T* g) {
   if (p.l1 != 0 || p.l2 != 0)
     penalties_[i] =
         kernels_.penalize(g, network_.weights() + strip.offset, strip.size, p.l1, p.l2, p.proximal ? 0 : p.l1);
-  if (network_.settings().clip_norm > 0)
+  if (network_.settings().needs_norms())
     squares_[i] = kernels_.sum_of_squares(g, strip.size, network_.settings().clip());
+}
+
+// Sum of squares of the gradient of all that strip i's layer, as the user counts it, learns.
+template <class T>
+double Step<T>::layer_square(std::size_t i) const {
+  double square = 0;
+  for (std::size_t k = 0; k < strips_.size(); ++k)
+    if (strips_[k].parameter->layer == strips_[i].parameter->layer) square += squares_[k];
+  return square;
 }
 
 template <class T>
@@ -232,7 +252,7 @@ typename Step<T>::Result Step<T>::gradients(Team& team, int thread, const std::i
 template <class T>
 typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::int64_t* index, int rows,
                                              std::uint64_t number, bool updating, double learning_rate) {
-  const bool finishing = network_.penalized() || network_.settings().clip_norm > 0;
+  const bool finishing = network_.penalized() || network_.settings().needs_norms();
   const auto first = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread)]);
   const auto last = static_cast<std::size_t>(first_strip_[static_cast<std::size_t>(thread) + 1]);
   const double weight = batch_weight(index, rows);
@@ -281,14 +301,21 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   }
   if (!updating) return Result::done;
   if (through_arena_) {
+    const OptimizerSettings& settings = network_.settings();
     double clip = 1;
-    if (network_.settings().clip_norm > 0) {
+    if (settings.needs_norms()) {
       double square = 0;
-      for (double s : squares_) square += s;
-      clip = network_.settings().norm_factor(square);
+      for (std::size_t i = 0; i < strips_.size(); ++i)
+        if (i == 0 || strips_[i].parameter->layer != strips_[i - 1].parameter->layer)
+          square += settings.shortened(layer_square(i));
+      clip = settings.norm_factor(square);
     }
-    for (std::size_t i = first; i < last; ++i)
-      update(thread, i, i + 1, gradient_.data() + strips_[i].strip.offset, clip);
+    double factor = clip;
+    for (std::size_t i = first; i < last; ++i) {
+      const bool new_layer = i == first || strips_[i].parameter->layer != strips_[i - 1].parameter->layer;
+      if (settings.clip_layer_norm > 0 && new_layer) factor = clip * settings.layer_factor(layer_square(i));
+      update(thread, i, i + 1, gradient_.data() + strips_[i].strip.offset, factor);
+    }
   }
   if (network_.constrained()) bound_norms(team, thread);
   if (through_arena_ || network_.constrained()) team.barrier(thread);

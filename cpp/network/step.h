@@ -63,25 +63,6 @@ class Step {
   int first_bad_layer(const std::int64_t* index, int rows);
 
  private:
-  Result accumulate(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number, bool updating,
-                    double learning_rate);
-  void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
-                  double scale);
-  void finish_gradient(std::size_t i, T* g);  // of strips_[i]
-  void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
-  void prepare(Team& team, const Pass& pass);
-  void set_rates(int thread, std::uint64_t number, double learning_rate);
-  void bound_norms(Team& team, int thread);
-  double batch_weight(const std::int64_t* index, int rows) const;
-
-  Network<T>& network_;
-  const Data<T>& data_;
-  const KernelTable<T>& kernels_;
-  bool through_arena_;
-  int capacity_;
-  Workspace<T> work_;
-  Buffer<T> gradient_;            // the arena, if it is used
-  std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
   // What the strips phase needs of each strip, looked up once.
   struct Work {
     Strip strip;
@@ -92,8 +73,30 @@ class Step {
   };
   // The scalars of one step for one group of parameters.
   struct Rates {
-    double learning_rate, shrink, scalars[max_scalars];
+    double learning_rate, shrink, average_share, scalars[max_scalars];
   };
+
+  Result accumulate(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number, bool updating,
+                    double learning_rate);
+  void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
+                  double scale);
+  void finish_gradient(std::size_t i, T* g);  // of strips_[i]
+  void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
+  void prepare(Team& team, const Pass& pass);
+  void set_rates(int thread, std::uint64_t number, double learning_rate);
+  void finish_update(const Work& work, const Rates& rates);
+  void bound_norms(Team& team, int thread);
+  double layer_square(std::size_t i) const;
+  double batch_weight(const std::int64_t* index, int rows) const;
+
+  Network<T>& network_;
+  const Data<T>& data_;
+  const KernelTable<T>& kernels_;
+  bool through_arena_;
+  int capacity_;
+  Workspace<T> work_;
+  Buffer<T> gradient_;            // the arena, if it is used
+  std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
   std::vector<Work> strips_;
   std::vector<Strip> prepared_strips_;       // of layers that prepare()
   std::vector<int> learning_;                // layers that learn()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -197,6 +198,30 @@ class Network:
         network, data = self.data(X, y, sample_weight, operation)
         self.adopt(network)
         return self.measure(data, size)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the average of the weights in their place for a while, if the optimizer keeps one.
+
+        Example:
+            >>> import numpy as np
+            >>> import fallline as fl
+            >>> model = fl.Model([fl.Dense(1)], seed=0)
+            >>> model.compile(fl.SGD(0.1, average=0.99), "mse")
+            >>> _ = model.fit(np.ones((8, 2)), np.ones(8), epochs=3)
+            >>> with model.averaged():
+            ...     prediction = model.predict(np.ones((1, 2)))
+        """
+        network = self._network
+        kept = self.optimizer is not None and self.optimizer.average is not None
+        if network is None or not kept or network.step == 0:
+            yield
+            return
+        network.swap_average()
+        try:
+            yield
+        finally:
+            network.swap_average()
 
     def measure(self, data: Data, batch_size: int = 0) -> dict[str, float]:
         """Return evaluate() of data that are checked already."""
