@@ -62,17 +62,19 @@ struct Smoothing {
   T keep = 1, rest = 0;
 };
 
-// dz = (mass softmax(z) - t) factor, for one row whose softmax is in y.
+// y = e^z scale, the softmax, for one row whose e^z is in y, and dz = (mass y - t) factor.
 template <class T, bool smoothed>
-FALLLINE_INLINE void class_gradient(const LossRows<T>& a, int r, T mass, Smoothing<T> s, T factor) {
+FALLLINE_INLINE void class_gradient(const LossRows<T>& a, int r, T scale, T mass, Smoothing<T> s, T factor) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
     for (int v = 0; v < W; v += V) {
       const std::ptrdiff_t i = at<T>(r) + v;
-      Vec<T> d = load(a.y.data + p * a.y.stride + i) * mass, t{};
+      const Vec<T> y = load(a.y.data + p * a.y.stride + i) * scale;
+      Vec<T> d = y * mass, t{};
       if (!a.labels) t = load(a.target.data + p * a.target.stride + i);
       if constexpr (smoothed) t = first_lanes<T>(fma(t, broadcast(s.keep), broadcast(s.rest)), a.outputs - c - v);
       if (smoothed || !a.labels) d = d - t;
+      store(a.y.data + p * a.y.stride + i, y);
       store(a.dy.data + p * a.dy.stride + i, d * factor);
     }
   if (a.labels) *element(a.dy, r, a.labels[r]) = (*element(a.y, r, a.labels[r]) * mass - (s.keep + s.rest)) * factor;
@@ -84,9 +86,9 @@ void class_rows(const LossRows<T>& a, int begin, int end) {
   const Panels<const T> z = a.y;
   Smoothing<T> smoothing;
   if constexpr (smoothed) smoothing = {static_cast<T>(1 - a.hyper[0]), static_cast<T>(a.hyper[0] / a.outputs)};
-  // sum e^z, what a row's targets add up to, their product with z, and the slope of the loss by the cross-entropy: a
-  // register of rows shares one logarithm.
-  T sum[V], mass[V], dot[V], slope[V];
+  // sum e^z, what a row's targets add up to, their product with z, 1 / sum, and the slope of the loss by the
+  // cross-entropy: a register of rows shares one logarithm and one division.
+  T sum[V], mass[V], dot[V], scale[V], slope[V];
   for (int first = begin; first < end; first += V) {
     const int rows = std::min(V, end - first);
     for (int i = 0; i < rows; ++i) {
@@ -117,16 +119,19 @@ void class_rows(const LossRows<T>& a, int begin, int end) {
         dot[i] = dot[i] * smoothing.keep + reduce_sum<T>(total) * smoothing.rest;
       }
       sum[i] = row_exp<T>(z, a.y, a.outputs, r, most);
-      row_scale<T>(a.y, a.outputs, r, T(1) / sum[i]);
     }
     for (int i = rows; i < V; ++i) sum[i] = 1, mass[i] = dot[i] = 0;
     Vec<T> loss = fma(log<T>(load(sum)), load(mass), -load(dot)), by_entropy;
     Loss::template evaluate<T>(a.hyper, loss, by_entropy);
     store(slope, by_entropy);
+    store(scale, T(1) / load(sum));
     for (int i = 0; i < rows; ++i) {
       const int r = first + i;
       a.loss[r] = (a.weight ? static_cast<double>(a.weight[r]) : 1.0) * static_cast<double>(loss[i]);
-      if (a.dy.data) class_gradient<T, smoothed>(a, r, mass[i], smoothing, row_factor(a, r) * slope[i]);
+      if (a.dy.data)
+        class_gradient<T, smoothed>(a, r, scale[i], mass[i], smoothing, row_factor(a, r) * slope[i]);
+      else
+        row_scale<T>(a.y, a.outputs, r, scale[i]);
     }
   }
 }

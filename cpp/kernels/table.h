@@ -54,8 +54,8 @@ struct LossRows {
   const T* weight;             // of each row, or nullptr for ones
   double scale;                // of the gradient
   int outputs;
-  const double* hyper;  // the loss's own numbers, in the order of LossKernel::hyper
-  double* loss;         // of each row, weighted
+  double* loss;                   // of each row, weighted
+  const double* hyper = nullptr;  // the loss's own numbers, in the order of LossKernel::hyper
 };
 
 inline constexpr int max_slots = 3;

@@ -224,7 +224,11 @@ Panels<T> Network<T>::forward(const Pass& pass, Workspace<T>& work, int depth) c
 
 template <class T>
 void Network<T>::loss_rows(const LossRows<T>& rows, int begin, int end) const {
-  if (!objective_.foreign) return kernels<T>().losses[objective_.loss].rows(rows, begin, end);
+  if (!objective_.foreign) {
+    LossRows<T> own = rows;
+    own.hyper = objective_.hyper.data();
+    return kernels<T>().losses[objective_.loss].rows(own, begin, end);
+  }
   // Plain matrices there and back.
   const int n = end - begin, columns = rows.outputs;
   const auto size = static_cast<std::ptrdiff_t>(n) * columns;

@@ -78,7 +78,7 @@ class Network {
   const Objective& objective() const { return objective_; }
   const OptimizerSettings& settings() const { return settings_; }
   std::vector<std::string> slot_names() const;
-  // Loss and gradient of rows, as LossKernel::rows; foreign losses are called from here.
+  // Loss and gradient of rows, as LossKernel::rows but for `hyper`; foreign losses are called from here.
   void loss_rows(const LossRows<T>& rows, int begin, int end) const;
   const OptimizerKernel<T>& rule() const { return kernels<T>().optimizers[settings_.rule]; }
   T* slot(int i) { return slots_[static_cast<std::size_t>(i)].data(); }

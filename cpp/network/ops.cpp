@@ -95,7 +95,7 @@ double softmax_cross_entropy(Source logits, const std::int32_t* labels, Source p
   if (!labels) table.gather(probabilities, nullptr, columns, target, 0, rows);
   const double label_smoothing = 0;
   table.losses[loss_index<T>("cross_entropy")].rows(
-      {y, dy, target, labels, nullptr, 1.0 / rows, columns, &label_smoothing, loss.data()}, 0, rows);
+      {y, dy, target, labels, nullptr, 1.0 / rows, columns, loss.data(), &label_smoothing}, 0, rows);
   table.scatter(dy, columns, gradient, nullptr, 0, rows);
   double sum = 0;
   for (double l : loss) sum += l;

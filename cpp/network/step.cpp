@@ -127,7 +127,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   network_.loss_rows(
       {y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
        data_.labels.empty() ? nullptr : work_.labels.data(), data_.weights.empty() ? nullptr : work_.weight.data(),
-       scale, outputs, objective.hyper.data(), work_.loss.data()},
+       scale, outputs, work_.loss.data(), objective.hyper.data()},
       begin, end);
   if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
   for (int r = begin; r < end; ++r)

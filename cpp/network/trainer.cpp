@@ -219,8 +219,8 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
                        data.weights.empty() ? nullptr : data.weights.data() + first,
                        1.0,
                        outputs,
-                       objective.hyper.data(),
-                       loss.data() + first},
+                       loss.data() + first,
+                       objective.hyper.data()},
                       0, rows);
     if (!objective.from_logits) keep();
   });

@@ -7,6 +7,7 @@ epochs. Reads the IDX files of MNIST from a folder. After H.-y. Lee's course on 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import os
 from pathlib import Path
@@ -65,13 +66,11 @@ def accuracies(setting: Setting, data: tuple[np.ndarray, ...]) -> tuple[float, f
     layers = [fl.Input(784), fl.Rescale(setting.scale), *hidden, fl.Dense(10, "softmax")]
     model = fl.Model(layers, seed=1)
     model.compile(fl.Adam() if setting.adam else fl.SGD(0.1), setting.loss, metrics=["accuracy"])
-    try:
-        model.fit(images[:ROWS], np.eye(10)[labels[:ROWS]], batch_size=setting.batch_size, epochs=EPOCHS)
-    except fl.NonFiniteLoss:
-        pass  # it has run away; what is left is measured
-    on = (images[:ROWS], labels[:ROWS]), (test_images, test_labels)
-    train, test = (model.evaluate(x, np.eye(10)[y])["accuracy"] for x, y in on)
-    return train, test
+    x, y = images[:ROWS], np.eye(10)[labels[:ROWS]]
+    with contextlib.suppress(fl.NonFiniteLoss):  # if it runs away, what is left is measured
+        model.fit(x, y, batch_size=setting.batch_size, epochs=EPOCHS)
+    on_test = model.evaluate(test_images, np.eye(10)[test_labels])
+    return model.evaluate(x, y)["accuracy"], on_test["accuracy"]
 
 
 def main() -> None:

@@ -18,7 +18,11 @@ RACERS: dict[str, Callable[[], fl.Optimizer]] = {
     "descent": lambda: fl.SGD(RATE),
     "momentum": lambda: fl.SGD(RATE, momentum=0.9),
     "Nesterov": lambda: fl.SGD(RATE, momentum=0.9, nesterov=True),
+    "momentum, averaged": lambda: fl.SGD(RATE, momentum=0.9, momentum_style="ewa"),
+    "AdaGrad": lambda: fl.AdaGrad(RATE),
+    "AdaDelta": fl.AdaDelta,
     "RMSProp": lambda: fl.RMSProp(RATE),
+    "RMSProp, s from 1": lambda: fl.RMSProp(RATE, epsilon=1e-10, init="one", epsilon_inside=True),
     "Adam": lambda: fl.Adam(RATE),
 }
 
@@ -53,11 +57,11 @@ def main() -> None:
     options = parser.parse_args()
 
     paths = {name: path(make(), slope, START, STEPS) for name, make in RACERS.items()}
-    print(f"{'':18}|y| > 0.1  |y| > 1   last y")
+    print(f"{'':20}|y| > 0.1  |y| > 1   last y")
     for name, points in paths.items():
-        print(f"{name:18}{arrival(points, 0.1):9.0f}{arrival(points, 1):9.0f}   {points[-1, 1]:.4g}")
+        print(f"{name:20}{arrival(points, 0.1):9.0f}{arrival(points, 1):9.0f}   {points[-1, 1]:.4g}")
     order = sorted(paths, key=lambda name: arrival(paths[name], 1))
-    print("out of the saddle: " + ", ".join(order))
+    print("out of the saddle: " + "; ".join(name for name in order if arrival(paths[name], 1) < STEPS))
 
     if options.picture:
         from matplotlib import pyplot as plt

@@ -22,6 +22,7 @@ SETTINGS: dict[str, tuple[str, fl.Initializer]] = {
     "tanh, Glorot": ("tanh", fl.GlorotUniform()),
     "tanh, N(0, 1)": ("tanh", fl.Normal(std=1.0)),
     "ReLU, He": ("relu", fl.HeNormal()),
+    "leaky ReLU, He": ("leaky_relu", fl.HeNormal()),
 }
 
 

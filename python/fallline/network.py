@@ -146,7 +146,8 @@ class Network:
             loss = FunctionLoss(loss)
         cost = resolve(Loss, loss, operation, "loss")
         cost.check(self._last_activation, self.outputs, operation)
-        logits = cost.activations[0] if cost.from_logits(self._last_activation) else None
+        missing = "softmax" if cost.takes_classes else "sigmoid"
+        logits = missing if cost.from_logits(self._last_activation) else None
         measured = check_all(metrics, operation, logits)
         if self._network is not None:
             for metric in measured:

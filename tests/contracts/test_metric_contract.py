@@ -169,6 +169,34 @@ def test_names_follow_one_logit(rng):
     assert model.evaluate(x, y)["precision"] == cut
 
 
+@pytest.mark.parametrize("activation", [None, "tanh"])
+def test_names_follow_the_sign_of_a_margin(activation, rng):
+    """Hinge loss, whose labels may be −1 and 1, and which asks for no activation."""
+    y, z = rng.choice([-1.0, 1.0], 50), rng.normal(size=(50, 1))
+    model, x = fixed(z, "hinge", BINARY, activation)
+    scores, guesses = model.evaluate(x, y), (z > 0).astype(float)
+    for name in BINARY[:-1]:
+        assert scores[name] == pytest.approx(known_names(fl.Metric)[name]()(y > 0, guesses), rel=1e-13)
+    assert scores["auc"] == pytest.approx(metrics.AUC()(y > 0, z), rel=1e-13)
+
+
+LOSSES = [v for v in known_names(fl.Loss).values() if v.__module__.startswith("fallline.")]
+
+
+@pytest.mark.parametrize(
+    "loss, activation",
+    [(loss, last) for loss in LOSSES for last in loss.activations or (None,)],
+    ids=lambda v: getattr(v, "name", v),
+)
+def test_names_go_with_every_loss(loss, activation, rng):
+    x, names = rng.normal(size=(30, 3)), {case.name for case in METRICS}
+    for outputs in (6,) if loss.takes_classes else (1, 6):
+        y = rng.integers(0, 2, (30, outputs)).astype(float)
+        model = fl.Model([fl.Input(3), fl.Dense(outputs, activation)], seed=0)
+        model.compile("sgd", loss(), sorted(names - {"top_k"} if outputs == 1 else names))
+        assert all(map(math.isfinite, model.evaluate(x, y).values()))
+
+
 def test_names_follow_the_logits_of_classes(rng):
     y, z = rng.integers(0, 5, 50), rng.normal(size=(50, 5)) + 3 * rng.normal(size=(50, 1))
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)

@@ -14,8 +14,12 @@ using Numbers = std::map<std::string, double>;
 
 template <class T>
 Numbers numbers_of(const LossKernel<T>& kernel, int variant) {
-  const Numbers known{{"label_smoothing", variant * 0.1}, {"delta", 0.75},    {"q", 0.8},
-                      {"gamma", 1.5 - variant},           {"alpha", 0.25},    {"weight_0", 0.75},
+  const Numbers known{{"label_smoothing", variant * 0.1},
+                      {"delta", 0.75},
+                      {"q", 0.8},
+                      {"gamma", 1.5 - variant},
+                      {"alpha", 0.25},
+                      {"weight_0", 0.75},
                       {"weight_1", 0.25}};
   Numbers numbers;
   for (const char* const* name = kernel.hyper; *name; ++name) numbers[*name] = known.at(*name);
@@ -50,10 +54,8 @@ const std::map<std::string, Elementwise> elementwise{
        return e <= delta ? e * e / 2 : delta * e - delta * delta / 2;
      }},
     {"log_cosh", [](long double y, long double t, const Numbers&) { return std::log(std::cosh(y - t)); }},
-    {"quantile",
-     [](long double y, long double t, const Numbers& h) {
-       return std::max(h.at("q") * (t - y), (h.at("q") - 1) * (t - y));
-     }},
+    {"quantile", [](long double y, long double t,
+                    const Numbers& h) { return std::max(h.at("q") * (t - y), (h.at("q") - 1) * (t - y)); }},
     {"poisson", [](long double z, long double t, const Numbers&) { return std::exp(z) - t * z; }},
     {"hinge", [](long double y, long double t, const Numbers&) { return std::max(0.0L, 1 - (t == 0 ? -1 : t) * y); }},
     {"binary_cross_entropy",
@@ -92,8 +94,7 @@ long double formula(const std::string& loss, const Row& z, const Row& t, const N
   const Entropies e(z, t, loss == "cross_entropy" ? h.at("label_smoothing") : 0);
   if (loss == "cross_entropy") return e.cross;
   if (loss == "kl_divergence") return e.cross - e.own;
-  if (loss == "focal_cross_entropy")
-    return h.at("alpha") * e.cross * std::pow(-std::expm1(-e.cross), h.at("gamma"));
+  if (loss == "focal_cross_entropy") return h.at("alpha") * e.cross * std::pow(-std::expm1(-e.cross), h.at("gamma"));
   fail(__FILE__, __LINE__, text("no formula for loss ", loss));
   return 0;
 }
@@ -139,7 +140,7 @@ struct LossCase {
     hyper.clear();
     for (const char* const* name = kernel.hyper; *name; ++name) hyper.push_back(numbers.at(*name));
     kernel.rows({y, with_gradient ? Panels<T>(dy) : Panels<T>{}, target, labels.empty() ? nullptr : labels.data(),
-                 weighted ? weight.data() : nullptr, scale, z.columns(), hyper.data(), loss.data()},
+                 weighted ? weight.data() : nullptr, scale, z.columns(), loss.data(), hyper.data()},
                 first, last);
   }
 };

@@ -149,7 +149,8 @@ TEST(log1p_within_a_few_ulp) {
     Matrix<T> y(rows, 1, table.panel_width), target(rows, 1, table.panel_width, T(1));
     for (int r = 0; r < rows; ++r) y(r, 0) = z[static_cast<std::size_t>(r)];
     std::vector<double> loss(z.size());
-    loss_named(table, "binary_cross_entropy").rows({y, {}, target, nullptr, nullptr, T(1), 1, &no_smoothing, loss.data()}, 0, rows);
+    loss_named(table, "binary_cross_entropy")
+        .rows({y, {}, target, nullptr, nullptr, T(1), 1, loss.data(), &no_smoothing}, 0, rows);
     const std::vector<T> got(loss.begin(), loss.end());
     check_ulps("log1p(exp(-z))", z, got, [](long double x) { return std::log1p(std::exp(-x)); }, 4);
   });
@@ -162,7 +163,7 @@ TEST(log_within_a_few_ulp) {
       Matrix<T> y(1, k, table.panel_width);
       const std::int32_t label = k / 2;
       double loss = 0;
-      loss_named(table, "cross_entropy").rows({y, {}, {}, &label, nullptr, T(1), k, &no_smoothing, &loss}, 0, 1);
+      loss_named(table, "cross_entropy").rows({y, {}, {}, &label, nullptr, T(1), k, &loss, &no_smoothing}, 0, 1);
       const Where where("k ", k);
       CHECK(ulps(static_cast<T>(loss), std::log(static_cast<long double>(k))) <= 2);
     }

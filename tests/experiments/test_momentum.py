@@ -41,12 +41,17 @@ def test_the_rate_may_be_taken_into_the_velocity_while_it_is_constant(gradients)
     def ours(rate):
         return path(fl.SGD(rate, momentum=0.9), replay(gradients), np.zeros(3), 40)[-1]
 
+    def in_that_style(rate):
+        optimizer = fl.SGD(rate, momentum=0.9, momentum_style="sutskever")
+        return path(optimizer, replay(gradients), np.zeros(3), 40)[-1]
+
     np.testing.assert_allclose(ours(0.1), written_otherwise(lambda step: 0.1), rtol=0, atol=1e-14)
 
     def halved(step):
         return 0.1 * 0.5 ** (step // 10)
 
     assert np.abs(ours(halved) - written_otherwise(halved)).max() > 0.01
+    np.testing.assert_allclose(in_that_style(halved), written_otherwise(halved), rtol=0, atol=1e-14)
 
 
 def test_nesterov_looks_ahead():
@@ -61,6 +66,24 @@ def test_nesterov_looks_ahead():
         np.testing.assert_allclose(ahead, theta + 0.9 * v, rtol=0, atol=1e-13)
         v = 0.9 * v - 0.02 * gradient(theta + 0.9 * v)
         theta = theta + v
+
+
+@pytest.mark.parametrize(
+    "style, correction", [("ewa", None), ("ewa_first", "first"), ("ewa_corrected", "bias")]
+)
+def test_averaged_momentum_steps_by_the_average_of_the_gradients(style, correction, gradients):
+    optimizer = fl.SGD(0.1, momentum=0.9, momentum_style=style)
+    moves = np.diff(path(optimizer, replay(gradients), np.zeros(3), 40), axis=0)
+    np.testing.assert_allclose(moves, -0.1 * fl.ewa(gradients, 0.9, correction), rtol=0, atol=1e-15)
+
+
+def test_averaged_momentum_never_exceeds_the_rate_times_the_slope():
+    """Only the classical form speeds up; the averaged one tends to plain descent."""
+    for style in ("ewa", "ewa_first", "ewa_corrected"):
+        optimizer = fl.SGD(0.1, momentum=0.9, momentum_style=style)
+        steps = -np.diff(path(optimizer, np.ones_like, [0.0], 300)[:, 0])
+        assert steps.max() <= 0.1 * (1 + 1e-12)
+        assert steps[-1] == pytest.approx(0.1, rel=1e-12)
 
 
 def test_momentum_speeds_up_where_the_slope_goes_on():

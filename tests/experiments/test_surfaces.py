@@ -14,7 +14,11 @@ ESCAPES = {
     "descent": (118, 177, -1.1194),
     "momentum": (32, 46, -1.52e9),
     "Nesterov": (29, 42, -1.87e10),
+    "momentum, averaged": (156, np.inf, -0.2094),
+    "AdaGrad": (6, np.inf, None),
+    "AdaDelta": (11, 27, None),
     "RMSProp": (2, 29, None),
+    "RMSProp, s from 1": (39, 69, -3.449),
     "Adam": (6, 44, -5.360),
 }
 
@@ -26,6 +30,12 @@ def test_escape_from_a_saddle(name):
     assert (arrival(points, 0.1), arrival(points, 1)) == (near, far)
     if last is not None:
         assert points[-1, 1] == pytest.approx(last, rel=3e-3)
+
+
+def test_order_of_the_published_race():
+    """As drawn by P. Skalski 2018, with the defaults of the time: RMSProp's mean square starts from 1."""
+    drawn = ["Nesterov", "Adam", "momentum", "RMSProp, s from 1", "descent"]
+    assert sorted(drawn, key=lambda name: arrival(path(RACERS[name](), slope, START, STEPS), 1)) == drawn
 
 
 def test_descent_leaves_a_saddle_as_a_power():

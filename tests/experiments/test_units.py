@@ -1,4 +1,4 @@
-"""What rectified units do: nets that are linear where they are, and units that die."""
+"""What piecewise linear units do: nets that are linear where they are, units that die, and learned corners."""
 
 from __future__ import annotations
 
@@ -58,3 +58,79 @@ def test_no_rate_revives_an_exact_zero(make):
     model.compile(make(0.1), "mse")
     model.fit(x, y, epochs=50)
     assert model.get_weights()[1][1] == -10
+
+
+def test_a_leaky_unit_revives():
+    """Its slope is small where it is off, but not 0: it comes back, and learns what a ReLU cannot any more."""
+    x, found = np.linspace(-1, 1, 20)[:, None], {}
+    for activation in ("relu", "leaky_relu"):
+        model = fl.Model([fl.Input(1), fl.Dense(1, activation)], seed=1, dtype="float64")
+        model.compile(fl.SGD(0.3), "mse")
+        model.set_weights([[[1.0]], [-10.0]])
+        model.fit(x, x + 3, batch_size=20, epochs=1000)
+        found[activation] = [w.item() for w in model.get_weights()]
+    assert found["relu"] == [1, -10]
+    assert found["leaky_relu"] == pytest.approx([1, 3], abs=1e-9)
+
+
+def maxout(kernel, bias):
+    """A layer of Maxout units with the pieces given: (inputs, pieces, units) and (pieces, units)."""
+    inputs, pieces, units = np.shape(kernel)
+    model = fl.Model([fl.Input(inputs), fl.Maxout(units, pieces)], seed=0, dtype="float64")
+    model.set_weights([np.reshape(kernel, (inputs, pieces * units)), np.ravel(bias)])
+    return model
+
+
+Z = np.linspace(-3, 3, 601)[:, None]
+
+
+@pytest.mark.parametrize(
+    "pieces, expected",
+    [
+        ([1.0, 0.0], np.maximum(Z, 0)),
+        ([1.0, -1.0], np.abs(Z)),
+        ([1.0, 0.25], np.where(Z > 0, Z, 0.25 * Z)),
+        ([1.0, 1.0], Z),
+    ],
+    ids=["relu", "absolute value", "leaky relu", "linear"],
+)
+def test_maxout_learns_its_activation(pieces, expected):
+    """Goodfellow et al. 2013: any convex shape from pieces, the well-known ones exactly."""
+    model = maxout(np.reshape(pieces, (1, 2, 1)), [0.0, 0.0])
+    np.testing.assert_array_equal(model.predict(Z), expected)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 5, 8])
+def test_maxout_is_convex_with_a_kink_less_than_pieces(pieces, rng):
+    """Along a line; more corners come from more pieces in a unit, not from more units."""
+    z = np.linspace(-4, 4, 4001)[:, None]
+    units = 30
+    model = maxout(rng.normal(size=(1, pieces, units)), rng.normal(size=(pieces, units)))
+    slopes = np.diff(model.predict(z), axis=0) / np.diff(z, axis=0)
+    turns = np.diff(slopes, axis=0)
+    assert turns.min() > -1e-9
+    # a kink between two points of the grid turns the slope there twice
+    bends = turns > 1e-9
+    kinks = np.count_nonzero(bends[1:] & ~bends[:-1], axis=0) + bends[0]
+    assert kinks.max() == pieces - 1 if pieces <= 3 else 2 < kinks.max() <= pieces - 1
+
+
+def test_a_maxout_network_is_a_thinner_linear_one(rng):
+    """Where a row goes, only the winning pieces count."""
+    model = fl.Model([fl.Input(5), fl.Maxout(7, 3), fl.Maxout(4, 2), fl.Dense(2)], seed=3, dtype="float64")
+    weights = model.get_weights()
+    for row in rng.normal(size=(20, 5)):
+        matrix = np.eye(5)
+        for kernel, units in zip(weights[::2], (7, 4, 2), strict=True):
+            z = row @ matrix @ kernel  # biases are 0
+            winners = z.reshape(-1, units).argmax(axis=0) * units + np.arange(units)
+            matrix = matrix @ kernel[:, winners]
+        np.testing.assert_allclose(model.predict(row[None])[0], row @ matrix, rtol=0, atol=1e-12)
+
+
+def test_a_tie_goes_to_the_first_piece():
+    model = maxout(np.ones((1, 3, 1)), np.zeros(3))
+    model.compile("sgd", fl.MSE(reduction="sum"))
+    _, (kernel, bias) = model.loss_and_gradients([[2.0]], [[1.0]])
+    np.testing.assert_array_equal(kernel, [[4.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(bias, [2.0, 0.0, 0.0])

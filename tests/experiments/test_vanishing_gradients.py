@@ -108,7 +108,7 @@ def test_wide_weights_cancel_the_slope_of_the_sigmoid(table):
     assert 0.02 < table["sigmoid, N(0, 1)"][10] < 1
 
 
-@pytest.mark.parametrize("name", ["tanh, Glorot", "ReLU, He"])
+@pytest.mark.parametrize("name", ["tanh, Glorot", "ReLU, He", "leaky ReLU, He"])
 def test_matching_weights_keep_the_gradient(name, table):
     assert all(0.1 < value < 10 for value in table[name].values())
 

@@ -23,7 +23,10 @@ class Metric(Declaration):
 
     @classmethod
     def named(cls, logits: str | None) -> Metric:  # noqa: ARG003
-        """Return what the metric's name means after a model whose outputs lack an activation, or None."""
+        """Return what the metric's name means for outputs; logits is "softmax", "sigmoid" or None.
+
+        It is what would make them probabilities.
+        """
         return cls()
 
     def check(self, outputs: int, operation: str) -> None:
@@ -81,7 +84,7 @@ def _check(value: Any, operation: str, logits: str | None) -> Metric:
 def check_all(values: Any, operation: str, logits: str | None) -> tuple[Metric, ...]:
     """Return the metrics of a list or a single one, each under a name of its own.
 
-    logits is the activation that the loss adds to the model's outputs, or None.
+    logits is the activation that would make probabilities of the outputs, or None if they need none.
     """
     if isinstance(values, str) or callable(values):
         values = (values,)
