@@ -179,7 +179,7 @@ OPTIMIZERS = [
             ({"rho": 0.9}, (0.995317090229, -1.998829641657, 0.496840083310)),
         ),
         bad=all_of(BAD_FOR_ALL, outside("rho", 1.0, -0.1), outside("epsilon", 0.0, -1e-8)),
-        rate=3.0,
+        rate=1.0,
     ),
     OptimizerCase(
         fl.RMSProp,

@@ -76,6 +76,39 @@ def test_float32_follows_the_twin(case, options, rng):
 
 
 @variants
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_limits_never_reached_change_no_bit(case, options, dtype, rng):
+    start, steps = arrays(rng, dtype), [arrays(rng, dtype) for _ in range(4)]
+    results = []
+    for limits in ({}, {"clip_value": 1e30}, {"clip_norm": 1e30}, {"clip_layer_norm": 1e30}):
+        params, optimizer = copies(start), case.make(**options, **limits)
+        for grads in steps:
+            optimizer.step(params, grads)
+        results.append([*params, *(a for slot in optimizer.state_dict()["slots"].values() for a in slot)])
+    for other in results[1:]:
+        assert_same_bits(other, results[0])
+
+
+@variants
+def test_the_average_of_the_weights_is_kept_beside_them(case, options, rng):
+    start, steps = arrays(rng), [arrays(rng) for _ in range(6)]
+    params, watched, expected = copies(start), copies(start), [0.0] * len(SHAPES)
+    plain, optimizer = case.make(**options), case.make(**options, average=0.7)
+    for t, grads in enumerate(steps, start=1):
+        plain.step(params, grads)
+        optimizer.step(watched, grads)
+        share = (1 - 0.7) / (1 - 0.7**t)
+        expected = [e + share * (p - e) for e, p in zip(expected, params, strict=True)]
+    assert_same_bits(watched, params)
+    slots, own = optimizer.state_dict()["slots"], plain.state_dict()["slots"]
+    assert list(slots) == [*own, "average"] == [*_core.optimizers()[optimizer.rule][1], "average"]
+    for name, state in own.items():
+        assert_same_bits(slots[name], state)
+    for a, e in zip(slots["average"], expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-13, atol=1e-15)
+
+
+@variants
 def test_parameters_of_different_sizes_share_nothing_but_the_step_count(case, options, rng):
     together, steps = arrays(rng), [arrays(rng) for _ in range(6)]
     apart = copies(together)
@@ -108,6 +141,7 @@ def test_threads_do_not_change_the_bits(case, options, dtype, rng):
 @variants
 @pytest.mark.parametrize("kind", ["state_dict", "deepcopy", "pickle"])
 def test_state_travels(case, options, kind, rng):
+    options = {**options, "average": 0.9}
     params, optimizer = arrays(rng), case.make(**options)
     for _ in range(3):
         optimizer.step(params, arrays(rng))
