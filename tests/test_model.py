@@ -156,38 +156,6 @@ def test_compiling_again_starts_the_optimizer_anew_and_keeps_the_weights(rng):
         assert np.abs(change).max() <= 0.01 * (1 + 1e-9)
 
 
-def test_a_deep_linear_rectifier_network_is_a_product_of_its_active_parts(rng):
-    model = fl.Model(
-        [
-            fl.Input(7),
-            *(fl.Dense(w, activation="relu", use_bias=False) for w in (11, 9)),
-            fl.Dense(2, use_bias=False),
-        ],
-        seed=0,
-        dtype="float64",
-    )
-    x = rng.normal(size=(5, 7))
-    w1, w2, w3 = model.get_weights()
-    for row, output in zip(x, model.predict(x), strict=True):
-        d1 = np.diag((row @ w1 > 0).astype(float))
-        d2 = np.diag((row @ w1 @ d1 @ w2 > 0).astype(float))
-        np.testing.assert_allclose(row @ w1 @ d1 @ w2 @ d2 @ w3, output, rtol=0, atol=1e-12)
-
-
-def test_a_dead_rectifier_stays_dead(rng):
-    model = fl.Model([fl.Input(3), fl.Dense(4, activation="relu"), fl.Dense(1)], seed=0)
-    model.compile(fl.SGD(0.1), "mse")
-    weights = model.get_weights()
-    weights[1][2] = -10.0
-    model.set_weights(weights)
-    model.fit(rng.uniform(-1, 1, (50, 3)), rng.normal(size=50), epochs=5)
-    after = model.get_weights()
-    np.testing.assert_array_equal(after[0][:, 2], weights[0][:, 2])
-    assert after[1][2] == -10.0
-    assert after[2][2, 0] == weights[2][2, 0]
-    assert (after[0][:, 0] != weights[0][:, 0]).any() or (after[0][:, 1] != weights[0][:, 1]).any()
-
-
 def test_rescaling_is_part_of_the_model(rng):
     x = rng.integers(0, 256, (30, 6)).astype(np.uint8)
     inside = fl.Model([fl.Input(6), fl.Rescale(1 / 256, -0.5), fl.Dense(3)], seed=0)

@@ -284,6 +284,8 @@ void bind_network(py::module_& m) {
       .def_property_readonly("outputs",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.outputs(); }); })
       .def_property_readonly("dtype", &PyNetwork::dtype)
+      .def_property_readonly("foreign",
+                             [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.foreign(); }); })
       .def_property_readonly("parameters", &PyNetwork::parameters)
       .def_property_readonly("slots",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })

@@ -6,13 +6,13 @@
 namespace fallline {
 namespace {
 
-// w <- sgn(w) max(|w| - t, 0), the proximal step of an L1 penalty (Daubechies, Defrise, De Mol 2004).
+// w <- sgn(w) max(|w| - t, 0), the proximal step of an L1 penalty (Daubechies, Defrise, De Mol 2004); NaN stays.
 template <class T>
 void soft_threshold(T* w, std::ptrdiff_t n, double t) {
   const Vec<T> threshold = broadcast(static_cast<T>(t));
   for (std::ptrdiff_t i = 0; i < n; i += lanes<T>) {
     const Vec<T> x = load(w + i), size = abs<T>(x) - threshold;
-    const Vec<T> left = size > T(0) ? size : Vec<T>{};
+    const Vec<T> left = size <= T(0) ? Vec<T>{} : size;
     store(w + i, x < T(0) ? -left : left);
   }
 }

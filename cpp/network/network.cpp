@@ -43,23 +43,23 @@ Network<T>::Network(int inputs, const std::vector<Spec>& specs, std::uint64_t se
       parameters_.push_back(p);
     }
   group_of_.assign(parameters_.size(), 0);
-  choose_trained({});
+  choose_trained(std::vector<bool>(parameters_.size()));
   for (int i = 0; i < depth(); ++i)
     if (const auto& own = of_layer[static_cast<std::size_t>(i)]; !own.empty())
       layer(i).bind(own, weights_.data(), i > lowest_trained_);
 }
 
-// What learns, and what follows from it. Layers are given as the user counts them.
+// What learns, and what follows from it.
 template <class T>
-void Network<T>::choose_trained(const std::vector<bool>& frozen_layers) {
+void Network<T>::choose_trained(const std::vector<bool>& frozen_parameters) {
   trained_strips_.clear();
   lowest_trained_ = depth();
   flops_per_row_ = 0;
   penalized_ = constrained_ = false;
   for (const Strip& strip : strips_) {
     const Parameter& p = parameter(strip);
-    const auto user_layer = static_cast<std::size_t>(p.layer);
-    if (!p.trainable || (user_layer < frozen_layers.size() && frozen_layers[user_layer])) continue;
+    layer(strip.layer).frozen = frozen_parameters[static_cast<std::size_t>(strip.parameter)];
+    if (!p.trainable || layer(strip.layer).frozen) continue;
     trained_strips_.push_back(strip);
     lowest_trained_ = std::min(lowest_trained_, strip.layer);
     penalized_ = penalized_ || p.l1 != 0 || p.l2 != 0;
@@ -172,16 +172,18 @@ void Network<T>::compile(const Spec& loss, const Spec& optimizer, const std::vec
   for (std::size_t i = 0; i < settings.slot_names().size(); ++i) slots.emplace_back(arena_size());
   std::vector<ParameterGroup> ways{ParameterGroup{}};
   std::vector<int> way_of(parameters_.size(), 0);
-  std::vector<bool> frozen;
+  std::vector<bool> frozen(parameters_.size());
   for (const Spec& group : groups) {
-    const auto user_layer = static_cast<std::size_t>(group.number("index"));
+    const int user_layer = static_cast<int>(group.number("index"));
+    const std::string prefix = group.has("prefix") ? group.text("prefix") : "";
     const ParameterGroup way{group.number("rate_factor", 1), group.number("weight_decay", -1)};
     const auto place = std::find(ways.begin(), ways.end(), way) - ways.begin();
     if (place == std::ssize(ways)) ways.push_back(way);
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      if (static_cast<std::size_t>(parameters_[i].layer) == user_layer) way_of[i] = static_cast<int>(place);
-    frozen.resize(std::max(frozen.size(), user_layer + 1));
-    frozen[user_layer] = group.number("trainable", 1) == 0;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (parameters_[i].layer != user_layer || !parameters_[i].name.starts_with(prefix)) continue;
+      way_of[i] = static_cast<int>(place);
+      frozen[i] = group.number("trainable", 1) == 0;
+    }
   }
   objective_ = objective;
   settings_ = std::move(settings);

@@ -70,8 +70,9 @@ class Network {
   void get_slot(int slot, int index, T* matrix) const;
   void set_slot(int slot, int index, const T* matrix);
 
-  // Checks everything, then sets objective and optimizer and zeroes the slots. groups: for each layer ("index") that
-  // learns in its own way, "trainable", "rate_factor" and "weight_decay" as far as they differ.
+  // Checks everything, then sets objective and optimizer and zeroes the slots. groups: for each layer ("index"), or
+  // its parameters whose names start with "prefix", that learn in their own way: "trainable", "rate_factor" and
+  // "weight_decay" as far as they differ; the last one counts.
   void compile(const Spec& loss, const Spec& optimizer, const std::vector<Spec>& groups);
   int compilations() const { return compilations_; }
   bool compiled() const { return objective_.loss >= 0 || objective_.foreign; }
@@ -115,7 +116,7 @@ class Network {
 
  private:
   void lower(const std::vector<Spec>& specs);
-  void choose_trained(const std::vector<bool>& frozen_layers);
+  void choose_trained(const std::vector<bool>& frozen_parameters);
 
   int inputs_;
   std::uint64_t seed_;

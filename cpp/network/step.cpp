@@ -46,7 +46,7 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
   for (const Strip& strip : network.all_strips())
     if (network.layer(strip.layer).prepares()) prepared_strips_.push_back(strip);
   for (int i = 0; i < network.depth(); ++i)
-    if (network.layer(i).learns()) learning_.push_back(i);
+    if (network.layer(i).learns() && !network.layer(i).frozen) learning_.push_back(i);
 }
 
 template <class T>

@@ -29,6 +29,9 @@ class Network:
     @property
     def dtype(self) -> str: ...
     @property
+    def foreign(self) -> bool:
+        """Whether a layer or the loss is the user's own."""
+    @property
     def parameters(self) -> list[tuple[int, str, tuple[int, ...]]]:
         """(layer index, "kernel" | "bias", shape) of each parameter, in the order of get_weights()."""
     @property

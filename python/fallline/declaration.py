@@ -28,7 +28,7 @@ class Declaration:
 
     arguments: ClassVar[tuple[str, ...]] = ()
     assignable: ClassVar[frozenset[str]] = frozenset()
-    # Attributes beside the arguments that are saved where they are not None.
+    # Attributes beside the arguments that are saved where they have been set.
     saved: ClassVar[tuple[str, ...]] = ()
     # Written before the class's name in files, where another kind has a class of the same name.
     namespace: ClassVar[str] = ""
@@ -38,7 +38,7 @@ class Declaration:
         if cls.__init__ is not object.__init__:
             code = cls.__init__.__code__  # much quicker than inspect.signature, for each class at import
             cls.arguments = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-        _classes[cls.namespace + cls.__name__] = cls
+        _classes[_name_in_files(cls)] = cls
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         if attribute in self.arguments and attribute in self.__dict__ and attribute not in self.assignable:
@@ -66,6 +66,12 @@ def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 4:
         return f"[{value[0]!r}, {value[1]!r}, ..., {value[-1]!r}]"
     return repr(value)
+
+
+def _name_in_files(kind: type[Declaration]) -> str:
+    """Return what a class is called in files; a user's own never stands in for one of the package."""
+    own = "" if kind.__module__.partition(".")[0] == __package__ else "own."
+    return own + kind.namespace + kind.__name__
 
 
 class LostFunction:
@@ -116,9 +122,8 @@ def resolve(kind: type[D], value: Any, operation: str, argument: str) -> D:
 def encode(value: Any) -> Any:
     """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
     if isinstance(value, Declaration):
-        beside = {k: getattr(value, k) for k in value.saved if getattr(value, k) is not None}
-        kind = type(value).namespace + type(value).__name__
-        return {"class": kind} | {k: encode(v) for k, v in (value.get_config() | beside).items()}
+        beside = {k: getattr(value, k) for k in value.saved if f"_{k}" in vars(value)}
+        return {"class": _name_in_files(type(value))} | {k: encode(v) for k, v in (value.get_config() | beside).items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

@@ -119,11 +119,15 @@ class Network:
 
     def _groups(self) -> list[dict[str, Any]]:
         """What the core needs to know of layers that learn in a way of their own."""
-        return [layer.group.spec() | {"index": i} for i, layer in enumerate(self.layers) if layer.group]
+        return [
+            group.spec() | {"index": i, "prefix": prefix}
+            for i, layer in enumerate(self.layers)
+            for prefix, group in layer.groups()
+        ]
 
-    @property
-    def _reads_integers(self) -> bool:
-        return isinstance(self._computing[0], Embedding)
+    def _tries(self, network: _core.Network) -> bool:
+        """Whether the core may try rows unchecked: not what Embedding reads, nor what the user's code may refuse."""
+        return not (network.foreign or isinstance(self._computing[0], Embedding))
 
     @property
     def _last_activation(self) -> str:
@@ -165,8 +169,8 @@ class Network:
         Raises:
             ValueError: a wrong shape.
         """
-        plain = batch_size is None and not self._reads_integers
-        if type(X) is np.ndarray and X.size and plain and self._network is not None:
+        plain = type(X) is np.ndarray and X.size and batch_size is None
+        if plain and self._network is not None and self._tries(self._network):
             try:
                 return self._network.predict(X)
             except (TypeError, ValueError):
@@ -247,8 +251,8 @@ class Network:
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
-        safe = safe and not self._reads_integers
-        if safe and type(X) is type(y) is np.ndarray and sample_weight is None and network is not None:
+        plain = safe and type(X) is type(y) is np.ndarray and sample_weight is None
+        if plain and network is not None and self._tries(network):
             try:
                 return network.train_on_batch(X, y, None, optimizer.rate(network.step))
             except (TypeError, ValueError, _core.NonFiniteLoss):

@@ -11,7 +11,7 @@ from codebase.tree import CPP, PACKAGE, ROOT, code, files, files_with, label
 
 SOURCES = [
     path
-    for folder in (CPP, ROOT / "python", ROOT / "tests", ROOT / "bench")
+    for folder in (CPP, *(ROOT / name for name in ("python", "tests", "bench", "docs")))
     for path in files(folder, ".py", ".pyi", ".h", ".cpp", ".def")
 ]
 LINE_BUDGET = 400

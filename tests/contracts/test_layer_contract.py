@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from cases.layers import LAYERS, VARIANTS, build, label, rows
+from cases.layers import LAYERS, VARIANTS, build, label
 from helpers import assert_same_bits, assert_same_model, refuses, unchanged
 from twins.network import central_differences
 
@@ -28,12 +28,14 @@ def alone(case, options, dtype="float64"):
     return model
 
 
-def between(case, options, dtype="float64"):
+def between(case, options, dtype="float64", hidden=0, **rule):
     """The layer in the middle: the gradient must pass through it to the first kernel."""
     middle = [] if case.make is fl.Input else [build(case, options)]
-    layers = [fl.Input(INPUTS), fl.Dense(INPUTS, activation="tanh"), *middle, fl.Dense(3)]
-    model = fl.Model(layers, seed=2, dtype=dtype)
-    model.compile(fl.Adam(0.01), "mse")
+    wide = [fl.Dense(hidden, activation="tanh")] if hidden else []
+    below = [*wide, fl.Dense(INPUTS, activation="tanh")]
+    layers = [*middle, *below] if case.first else [*below, *middle]
+    model = fl.Model([fl.Input(INPUTS), *layers, *wide, fl.Dense(3)], seed=2, dtype=dtype)
+    model.compile(fl.Adam(0.01, **rule), "mse")
     return model
 
 
@@ -59,10 +61,13 @@ def test_predict_matches_the_twin(case, options, rng):
     if case.make is fl.Input:
         assert [w.shape for w in weights] == [(INPUTS, 2), (2,)]
         return
-    assert [w.shape for w in weights] == [tuple(s) for s in case.parameters(options, INPUTS)]
+    assert [w.shape for w in weights] == [tuple(s) for s in case.shapes(options, INPUTS)]
     weights = [rng.normal(size=w.shape) for w in weights]
+    for (_, name, _), w in zip(model._network.parameters, weights, strict=True):
+        if name.endswith("moving_variance"):
+            np.abs(w, out=w)
     model.set_weights(weights)
-    x = rows(rng, 33, INPUTS)
+    x = case.rows(rng, 33, INPUTS, options)
     got = model.predict(x)
     assert got.shape == (33, case.units(options, INPUTS))
     np.testing.assert_allclose(got, case.predict(options, x, weights), rtol=1e-13, atol=1e-14)
@@ -73,7 +78,7 @@ def test_float32_follows_float64(case, options, rng):
     wide, narrow = between(case, options), between(case, options, "float32")
     narrow.set_weights([w.astype(np.float32) for w in wide.get_weights()])
     wide.set_weights([w.astype(np.float64) for w in narrow.get_weights()])
-    x, y = rows(rng, 40, INPUTS).astype(np.float32), rng.normal(size=(40, 3)).astype(np.float32)
+    x, y = case.rows(rng, 40, INPUTS, options).astype(np.float32), rng.normal(size=(40, 3)).astype(np.float32)
     assert narrow.predict(x).dtype == np.float32
     assert wide.predict(x).dtype == np.float64
     np.testing.assert_allclose(narrow.predict(x), wide.predict(x), rtol=2e-5, atol=2e-6)
@@ -89,12 +94,13 @@ def test_float32_follows_float64(case, options, rng):
 def test_gradients_match_central_differences(case, options, place, rng):
     model = place(case, options)
     weights = [w + 0.3 * rng.choice([-1, 1], w.shape) for w in model.get_weights()]
-    x = rows(rng, 7, INPUTS)
+    x = case.rows(rng, 7, INPUTS, options)
     y = rng.normal(size=model.predict(x).shape)
+    own = slice(None, None) if place is alone or case.first else slice(2, None)
 
     def loss():
         model.set_weights(weights)
-        return model.loss_and_gradients(x, y)[0]
+        return model.loss_and_gradients(x, y)[0] - case.apart(options, weights[own])
 
     numerical = central_differences(loss, weights)
     model.set_weights(weights)
@@ -109,7 +115,7 @@ def test_gradients_match_central_differences(case, options, place, rng):
 )
 def test_a_copy_trains_to_the_same_bits(case, options, clone, rng):
     model = between(case, options, "float32")
-    x, y = rows(rng, 50, INPUTS), rng.normal(size=(50, 3))
+    x, y = case.rows(rng, 50, INPUTS, options), rng.normal(size=(50, 3))
     model.fit(x, y, batch_size=8, epochs=2)
     twin = clone(model)
     assert_same_model(twin, model)
@@ -121,7 +127,7 @@ def test_a_copy_trains_to_the_same_bits(case, options, clone, rng):
 @variants
 def test_a_saved_model_trains_to_the_same_bits(case, options, rng, tmp_path):
     model = between(case, options)
-    x, y = rows(rng, 50, INPUTS), rng.normal(size=(50, 3))
+    x, y = case.rows(rng, 50, INPUTS, options), rng.normal(size=(50, 3))
     model.fit(x, y, batch_size=8, epochs=1)
     model.save(tmp_path / "m.safetensors")
     loaded = fl.load_model(tmp_path / "m.safetensors")
@@ -129,6 +135,24 @@ def test_a_saved_model_trains_to_the_same_bits(case, options, rng, tmp_path):
     for m in (model, loaded):
         m.fit(x, y, batch_size=8, epochs=3)
     assert_same_model(loaded, model)
+
+
+@variants
+@pytest.mark.parametrize("route", ["fused", "arena"])
+def test_any_number_of_threads_gives_the_same_bits(case, options, route, rng):
+    x, y = case.rows(rng, 150, INPUTS, options), rng.normal(size=(150, 3))
+    rule = {"clip_norm": 0.5} if route == "arena" else {}
+    models, losses, gradients = [], [], []
+    for n in (1, 2, 3, 7):
+        with fl.threads(n):
+            model = between(case, options, "float32", hidden=130, **rule)
+            losses.append(model.fit(x, y, batch_size=64, epochs=2).history["loss"])
+            gradients.append(model.loss_and_gradients(x, y)[1] + [model.predict(x)])
+            models.append(model)
+    for model, loss, gradient in zip(models[1:], losses[1:], gradients[1:], strict=True):
+        assert_same_model(model, models[0])
+        assert loss == losses[0]
+        assert_same_bits(gradient, gradients[0])
 
 
 @pytest.mark.parametrize(

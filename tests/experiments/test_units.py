@@ -134,3 +134,17 @@ def test_a_tie_goes_to_the_first_piece():
     _, (kernel, bias) = model.loss_and_gradients([[2.0]], [[1.0]])
     np.testing.assert_array_equal(kernel, [[4.0, 0.0, 0.0]])
     np.testing.assert_array_equal(bias, [2.0, 0.0, 0.0])
+
+
+def test_a_deep_network_is_built_from_modules():
+    """Parity of 8 bits from seven XOR modules of two units each, max(0, a + b) − 2 max(0, a + b − 1): all 256 right."""
+    layers = [fl.Dense(2 * modules, "relu") for modules in (4, 2, 1)]
+    model = fl.Model([fl.Input(8), *layers, fl.Dense(1)], seed=0, dtype="float64")
+    inputs, result, weights = np.eye(8), np.array([[1.0], [-2.0]]), []
+    for modules in (4, 2, 1):
+        pairs = np.kron(np.eye(modules), np.ones((2, 2)))  # bits of the layer before -> units of a module
+        weights += [inputs @ pairs, np.tile([0.0, -1.0], modules)]
+        inputs = np.kron(np.eye(modules), result)  # units of a module -> its bit
+    model.set_weights([*weights, inputs, [0.0]])
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    np.testing.assert_array_equal(model.predict(bits)[:, 0], bits.sum(axis=1) % 2)

@@ -1,6 +1,6 @@
 // y = (x - mean) / sqrt(variance + epsilon) gamma + beta over the rows of a batch: gamma, beta (inputs,) are learned,
-// moving_mean and moving_variance (inputs,) follow the batches and take their place outside training
-// (Ioffe & Szegedy 2015).
+// moving_mean and moving_variance (inputs,) follow the batches and take the place of their moments outside training,
+// and for a frozen layer (Ioffe & Szegedy 2015).
 #include <cmath>
 #include <vector>
 
@@ -41,7 +41,7 @@ class BatchNormalization final : public Affine<T> {
   // In training each thread takes some panels of all rows; otherwise rows of all panels.
   void forward(const Pass& pass, const Place<T>& at) const override {
     const int width = this->width(), panels = static_cast<int>(this->padded()) / width;
-    if (!pass.training) {
+    if (!pass.training || this->frozen) {
       for (int p = 0; p < panels; ++p)
         normalize(at, p, moving_mean_ + p * width, moving_variance_ + p * width, nullptr, pass.begin, pass.end);
       return;
@@ -60,8 +60,10 @@ class BatchNormalization final : public Affine<T> {
     }
   }
 
-  // dx = gamma r (delta - mean(delta) - (x - mean) r^2 mean(delta (x - mean))), r = 1 / sqrt(variance + epsilon).
+  // With r = 1 / sqrt(variance + epsilon): dx = gamma r delta for moments that are constants, else
+  // dx = gamma r (delta - mean(delta) - (x - mean) r^2 mean(delta (x - mean))).
   void backward(const Pass& pass, const Place<T>& at, Elementwise<T> below) const override {
+    if (this->frozen) return Layer<T>::backward(pass, at, below);
     const int width = this->width();
     const auto [first, last] = pass.share(static_cast<int>(this->padded()) / width);
     const auto w = static_cast<std::size_t>(width);
@@ -94,6 +96,12 @@ class BatchNormalization final : public Affine<T> {
   }
 
  protected:
+  void backward_rows(const Pass& pass, const Place<T>& at) const override {
+    std::vector<T> scale(static_cast<std::size_t>(this->padded())), zero(scale.size());
+    for (std::size_t c = 0; c < scale.size(); ++c) scale[c] = this->gamma()[c] * reciprocal_root(moving_variance_[c]);
+    this->kernels().affine(at.delta, scale.data(), zero.data(), at.dx, this->inputs(), pass.begin, pass.end);
+  }
+
   void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
     const T* root = moments(at.scratch, panel, 2);
     std::vector<T> products(static_cast<std::size_t>(this->width()));
@@ -104,6 +112,8 @@ class BatchNormalization final : public Affine<T> {
   }
 
  private:
+  T reciprocal_root(T variance) const { return T(1) / std::sqrt(variance + static_cast<T>(epsilon_)); }
+
   // Of one panel: 0 its mean, 1 its variance, 2 the reciprocal root of variance + epsilon.
   template <class U>
   U* moments(U* scratch, int panel, int which) const {
@@ -115,7 +125,7 @@ class BatchNormalization final : public Affine<T> {
     const int width = this->width();
     std::vector<T> scale(static_cast<std::size_t>(width)), offset(static_cast<std::size_t>(width));
     for (int c = 0; c < width; ++c) {
-      const T r = T(1) / std::sqrt(variance[c] + static_cast<T>(epsilon_));
+      const T r = reciprocal_root(variance[c]);
       const auto i = static_cast<std::size_t>(c);
       if (root) root[c] = r;
       scale[i] = this->gamma()[panel * width + c] * r;

@@ -81,6 +81,8 @@ class Layer {
   virtual std::ptrdiff_t scratch_size(int /*rows*/) const { return 0; }
   // The other layer that it exchanges rows with, by its place in the network; see layers/residual.cpp.
   int partner = -1;
+  // True if none of its parameters may change, since the user said so in the last compile().
+  bool frozen = false;
 
   virtual std::vector<Parameter> parameters() const { return {}; }
   // Where the parameters ended up, and whether backward will be called; once.

@@ -25,10 +25,11 @@ class Embedding(Layer):
 
     Args:
         categories: how many integers each column knows, 0 to categories − 1: a number, or one for each of
-        columns. units: length of the vectors: a number, or one for each of columns. columns: places of the
-        columns of integers, from 0 or, negative, from the end. Default (0,). table_initializer: a name, an
-        Initializer, or a function of shape and generator. Default
-            "uniform": from -0.05 to 0.05.
+            the columns.
+        units: length of the vectors: a number, or one for each of the columns.
+        columns: places of the columns of integers, from 0 or, negative, from the end. Default (0,).
+        table_initializer: a name, an Initializer, or a function of shape and generator. Default "uniform":
+            from -0.05 to 0.05.
 
     Shapes:
         x (n, inputs), table_j (categories[j], units[j]) -> (n, inputs − len(columns) + Σ units).

@@ -43,6 +43,12 @@ class ParameterGroup(Declaration):
         )
         self.trainable = flag(kind, "trainable", trainable)
 
+    def inside(self, outer: ParameterGroup) -> ParameterGroup:
+        """Return the group of what is in this one, inside a layer that is in another: factors multiply."""
+        decay = outer.weight_decay if self.weight_decay is None else self.weight_decay
+        factor = outer.learning_rate_factor * self.learning_rate_factor
+        return ParameterGroup(factor, decay, outer.trainable and self.trainable)
+
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know."""
         decay = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}

@@ -106,6 +106,10 @@ class Layer(Declaration):
         """Return the initializer of a parameter, given the activation that follows the layer's product."""
         return initializers.made(self._declared[parameter].initializer, activation)
 
+    def groups(self) -> list[tuple[str, ParameterGroup]]:
+        """Return (start of their names, group) of the parameters that do not learn as the optimizer says."""
+        return [] if self.group is None else [("", self.group)]
+
     def bind(self, network: _core.Network, parameters: Mapping[str, int]) -> None:
         """Join the layer to its model's network; parameters maps names to places in get_weights()."""
         self._network, self._parameters = network, parameters
@@ -215,10 +219,10 @@ class Layer(Declaration):
             trainable: False for what no optimizer changes. Default True.
         """
         operation = f"{type(self).__name__}.add_parameter"
-        if not isinstance(name, str) or not name.isidentifier() or hasattr(type(self), name):
-            raise ValueError(
-                message(operation, "name", f"is {name!r}", "an identifier that no attribute of the class has")
-            )
+        taken = isinstance(name, str) and (name in self._declared or hasattr(self, name))
+        if not isinstance(name, str) or not name.isidentifier() or taken:
+            expected = "an identifier that is not yet an attribute of the layer"
+            raise ValueError(message(operation, "name", f"is {name!r}", expected))
         if not isinstance(shape, tuple) or len(shape) not in (1, 2):
             raise ValueError(message(operation, "shape", f"is {shape!r}", "a tuple of one or two numbers"))
         sides = tuple(integer(operation, "shape", side, low=1, high=2**24) for side in shape)
@@ -234,6 +238,8 @@ class Layer(Declaration):
     def add_gradient(self, name: str, value: ArrayLike) -> None:
         """Give the gradient of one parameter, in backward()."""
         operation = f"{type(self).__name__}.add_gradient"
+        if not self._running:
+            raise RuntimeError(message(operation, "name", f"is {name!r}", "a call from backward() alone"))
         if name not in self._declared:
             raise ValueError(message(operation, "name", f"is {name!r}", f"one of {list(self._declared)}"))
         own = self._declared[name]
@@ -246,6 +252,9 @@ class Layer(Declaration):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._declared:
+            if self._running:
+                expected = "its value to stay during forward() and backward()"
+                raise RuntimeError(message(type(self).__name__, name, "is assigned", expected))
             self.set_parameter(name, value)
         else:
             super().__setattr__(name, value)

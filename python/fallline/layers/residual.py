@@ -10,6 +10,8 @@ import numpy as np
 
 from fallline import _core
 from fallline.errors import message
+from fallline.layers.embedding import Embedding
+from fallline.layers.group import ParameterGroup
 from fallline.layers.input import Input
 from fallline.layers.layer import Layer, activation_after
 
@@ -43,18 +45,18 @@ class Residual(Layer):
     def __init__(self, layers: Any) -> None:
         if isinstance(layers, Layer) or not np.iterable(layers):
             raise TypeError(message("Residual", "layers", f"is {layers!r}", "a list of layers"))
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Layer) or isinstance(layer, Input):
-                raise TypeError(
-                    message("Residual", f"layers[{i}]", f"is {layer!r}", "a layer, e.g. Dense(10)")
-                )
-        if not layers:
+        made = [copy.copy(layer) for layer in layers]
+        for i, layer in enumerate(made):
+            if not isinstance(layer, Layer) or isinstance(layer, Input | Embedding):
+                expected = "a layer that may come after others, e.g. Dense(10)"
+                raise TypeError(message("Residual", f"layers[{i}]", f"is {layer!r}", expected))
+        if not made:
             raise ValueError(message("Residual", "layers", "is empty", "at least one layer"))
-        self.layers = [copy.copy(layer) for layer in layers]
+        self.layers = made
 
     def __copy__(self) -> Residual:
         made = Residual(self.layers)
-        made.group = self.group
+        made._group = self._group
         return made
 
     def stages(self) -> list[dict[str, Any]]:
@@ -89,6 +91,16 @@ class Residual(Layer):
         """Return the initializer of a layer's parameter."""
         place, name = parameter.split(".", 1)
         return self.layers[int(place)].initializer(name, activation_after(self.layers, int(place)))
+
+    def groups(self) -> list[tuple[str, ParameterGroup]]:
+        """Return its own group, and those of its layers within it."""
+        outer = self.group or ParameterGroup()
+        within = [
+            (f"{i}.{prefix}", group.inside(outer))
+            for i, layer in enumerate(self.layers)
+            for prefix, group in layer.groups()
+        ]
+        return super().groups() + within
 
     def bind(self, network: _core.Network, parameters: Mapping[str, int]) -> None:
         """Join the layers to their model's network."""
