@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fallline as fl
+
 # operation: what it got; expected what
 GRAMMAR = re.compile(r"^[A-Za-z_][\w.\[\]()]*: .+; expected .+", re.DOTALL)
 
@@ -62,3 +64,14 @@ def path(optimizer, gradient, start, steps):
         optimizer.step([theta], [np.asarray(gradient(theta), dtype=np.float64)])
         points.append(theta.copy())
     return np.array(points)
+
+
+class Scripted(fl.Callback):
+    """Writes chosen numbers into the logs, so that those who come later see them."""
+
+    def __init__(self, values, key="val_loss"):
+        super().__init__()
+        self.values, self.key = values, key
+
+    def on_epoch_end(self, epoch, logs):
+        logs[self.key] = self.values[epoch]

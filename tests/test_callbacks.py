@@ -1,12 +1,15 @@
-"""History, callbacks, early stopping, checkpoints."""
+"""History, callbacks, checkpoints, logs in files."""
 
 from __future__ import annotations
+
+import struct
+import sys
 
 import numpy as np
 import pytest
 
 import fallline as fl
-from helpers import assert_same_bits, assert_same_model, refuses
+from helpers import Scripted, assert_same_bits, assert_same_model, refuses, unchanged
 
 
 def network(seed=0, rate=0.01):
@@ -15,17 +18,6 @@ def network(seed=0, rate=0.01):
     )
     model.compile(fl.Adam(rate), "cross_entropy", metrics=["accuracy"])
     return model
-
-
-class Scripted(fl.Callback):
-    """Writes chosen numbers into the logs, so that those who come later see them."""
-
-    def __init__(self, values, key="val_loss"):
-        super().__init__()
-        self.values, self.key = values, key
-
-    def on_epoch_end(self, epoch, logs):
-        logs[self.key] = self.values[epoch]
 
 
 def test_history_has_one_float_an_epoch(blobs):
@@ -129,99 +121,12 @@ def test_a_callback_may_stop_training(blobs):
     assert len(model.fit(x, y, epochs=3).history["loss"]) == 3
 
 
-LOSSES = [5.0, 4.0, 3.0, 3.5, 3.4, 3.3, 3.2, 1.0, 0.5, 0.1]
-
-
-@pytest.mark.parametrize(
-    "options, epochs, best",
-    [
-        ({"patience": 1}, 4, 2),
-        ({"patience": 2}, 5, 2),
-        ({"patience": 5}, 10, 9),
-        ({"patience": 1, "min_delta": 1.5}, 2, 0),
-        ({"patience": 2, "min_delta": 1.5}, 5, 2),
-    ],
-    ids=str,
-)
-def test_early_stopping(options, epochs, best, blobs):
-    """Weights of the best epoch come back; epochs are those until patience ran out."""
-    x, y = blobs
-    model, straight = network(), network()
-    callbacks = [Scripted(LOSSES), fl.EarlyStopping(monitor="val_loss", **options)]
-    history = model.fit(x, y, epochs=10, validation_data=(x, y), callbacks=callbacks)
-    assert len(history.history["loss"]) == epochs
-    straight.fit(x, y, epochs=best + 1)
-    assert_same_bits(model.get_weights(), straight.get_weights())
-
-
-def test_early_stopping_may_keep_the_last_weights(blobs):
-    x, y = blobs
-    model, straight = network(), network()
-    stopping = fl.EarlyStopping(patience=2, restore_best_weights=False)
-    model.fit(x, y, epochs=10, validation_data=(x, y), callbacks=[Scripted(LOSSES), stopping])
-    straight.fit(x, y, epochs=5)
-    assert_same_bits(model.get_weights(), straight.get_weights())
-
-
-def test_early_stopping_knows_that_accuracy_grows(blobs):
-    x, y = blobs
-    values = [0.1, 0.5, 0.7, 0.6, 0.65, 0.9]
-    model, straight = network(), network()
-    callbacks = [Scripted(values, "val_accuracy"), fl.EarlyStopping(monitor="val_accuracy", patience=2)]
-    history = model.fit(x, y, epochs=6, validation_data=(x, y), callbacks=callbacks)
-    assert len(history.history["loss"]) == 5
-    straight.fit(x, y, epochs=3)
-    assert_same_bits(model.get_weights(), straight.get_weights())
-
-
-def test_early_stopping_finds_the_minimum_of_an_overfit(rng):
-    """Pure noise: the validation loss soon grows, and the restored one is the smallest of the history."""
-    x, y = rng.normal(size=(40, 20)), rng.integers(0, 2, 40)
-    x_val, y_val = rng.normal(size=(200, 20)), rng.integers(0, 2, 200)
-    model = fl.Model(
-        [fl.Input(20), fl.Dense(64, activation="relu"), fl.Dense(2, activation="softmax")], seed=0
-    )
-    model.compile(fl.Adam(0.01), "cross_entropy")
-    history = model.fit(
-        x, y, epochs=200, validation_data=(x_val, y_val), callbacks=[fl.EarlyStopping(patience=10)]
-    ).history["val_loss"]
-    assert len(history) < 200
-    assert model.evaluate(x_val, y_val)["loss"] == min(history)
-
-
-def test_an_early_stopping_may_be_used_again(blobs):
-    x, y = blobs
-    stopping = fl.EarlyStopping(patience=1)
-    for _ in range(2):
-        history = network().fit(
-            x, y, epochs=10, validation_data=(x, y), callbacks=[Scripted(LOSSES), stopping]
-        )
-        assert len(history.history["loss"]) == 4
-
-
 def test_a_monitor_that_nobody_writes_is_refused(blobs):
     x, y = blobs
     model = network()
     for monitor in ("val_loss", "val_acuracy"):
         with refuses(ValueError, monitor):
             model.fit(x, y, epochs=2, callbacks=[fl.EarlyStopping(monitor=monitor, patience=1)])
-
-
-@pytest.mark.parametrize(
-    "options, exception, match",
-    [
-        ({"patience": -1}, ValueError, "patience"),
-        ({"patience": 1.5}, TypeError, "patience"),
-        ({"patience": 1, "min_delta": -1.0}, ValueError, "min_delta"),
-        ({"patience": 1, "min_delta": "x"}, TypeError, "min_delta"),
-        ({"patience": 1, "monitor": 3}, TypeError, "monitor"),
-        ({"patience": 1, "restore_best_weights": "yes"}, TypeError, "restore_best_weights"),
-    ],
-    ids=str,
-)
-def test_bad_early_stoppings(options, exception, match):
-    with refuses(exception, match):
-        fl.EarlyStopping(**options)
 
 
 def test_checkpoints_go_on_bit_for_bit(blobs, tmp_path):
@@ -240,7 +145,13 @@ def test_a_checkpoint_of_the_best_epoch(blobs, tmp_path):
     model, straight = network(), network()
     path = tmp_path / "best.safetensors"
     checkpoint = fl.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
-    model.fit(x, y, epochs=7, validation_data=(x, y), callbacks=[Scripted(LOSSES), checkpoint])
+    model.fit(
+        x,
+        y,
+        epochs=7,
+        validation_data=(x, y),
+        callbacks=[Scripted([5, 4, 3, 3.5, 3.4, 3.3, 3.2]), checkpoint],
+    )
     straight.fit(x, y, epochs=3)
     assert_same_model(fl.load_model(path), straight)
 
@@ -281,3 +192,133 @@ def test_class_weights_are_sample_weights(blobs):
     by_class.fit(x, y, epochs=2, class_weight=weights)
     by_sample.fit(x, y, epochs=2, sample_weight=np.array([weights[c] for c in y]))
     assert_same_bits(by_class.get_weights(), by_sample.get_weights())
+
+
+def test_what_a_callback_writes_into_the_logs_is_kept_and_seen(blobs):
+    x, y = blobs
+    seen = []
+    write = fl.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(norm=np.float32(epoch)))
+    look = fl.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs.get("norm")))
+    history = network().fit(x, y, epochs=3, callbacks=[look, write, look])
+    assert history.history["norm"] == [0.0, 1.0, 2.0]
+    assert seen == [None, 0.0, None, 1.0, None, 2.0]
+
+
+def test_what_a_callback_declares_may_be_monitored(blobs):
+    x, y = blobs
+
+    class Norm(fl.Callback):
+        logged = ("norm",)
+
+        def on_epoch_end(self, epoch, logs):
+            logs["norm"] = abs(epoch - 3)
+
+    stopping = fl.EarlyStopping(monitor="norm", patience=1)
+    history = network().fit(x, y, epochs=9, callbacks=[Norm(), stopping])
+    assert (len(history.epoch), stopping.best_epoch) == (5, 3)
+
+
+@pytest.mark.parametrize("value", ["high", None, [1.0]])
+def test_logs_are_numbers(value, blobs):
+    write = fl.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=value))
+    with refuses(TypeError, r"logs\['mine'\]"):
+        network().fit(*blobs, callbacks=[write])
+
+
+def test_functions_are_called_with_what_a_callback_is(blobs):
+    calls = []
+    moments = ["train_begin", "epoch_begin", "batch_end", "epoch_end", "train_end"]
+
+    def note(moment):
+        return lambda *arguments: calls.append((moment, *arguments[:-1], sorted(arguments[-1])))
+
+    lambdas = fl.LambdaCallback(**{f"on_{moment}": note(moment) for moment in moments})
+    network().fit(*blobs, batch_size=100, callbacks=[lambdas])
+    logs = ["accuracy", "loss"]
+    batches = [("batch_end", 0, ["loss"]), ("batch_end", 1, ["loss"])]
+    begin, end = [("train_begin", []), ("epoch_begin", 0, [])], [("epoch_end", 0, logs), ("train_end", logs)]
+    assert calls == begin + batches + end
+
+
+def test_the_core_is_left_alone_unless_batches_are_asked_for():
+    assert not fl.LambdaCallback(on_epoch_end=print).acts_on_batches
+    assert fl.LambdaCallback(on_batch_end=print).acts_on_batches
+    assert not fl.BackupAndRestore("x").acts_on_batches
+    assert fl.BackupAndRestore("x", every_batches=1).acts_on_batches
+
+
+def table(path, separator=","):
+    return [line.split(separator) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_a_csv_file_holds_the_history_exactly(separator, blobs, tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("an old file")
+    logger = fl.CSVLogger(path, separator=separator)
+    history = network().fit(*blobs, epochs=3, validation_data=blobs, callbacks=[logger])
+    header, *rows = table(path, separator)
+    assert header == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    assert columns.pop("epoch") == ("0", "1", "2")
+    assert {name: [float(v) for v in values] for name, values in columns.items()} == history.history
+
+
+def test_a_csv_file_may_be_gone_on_with(blobs, tmp_path):
+    path, model = tmp_path / "log.csv", network()
+    for _ in range(2):
+        model.fit(*blobs, epochs=2, callbacks=[fl.CSVLogger(path, append=True)])
+    header, *rows = table(path)
+    assert header == ["epoch", "loss", "accuracy"]
+    assert [row[0] for row in rows] == ["0", "1", "2", "3"]
+    with refuses(ValueError, r"val_loss.*columns of"):
+        model.fit(*blobs, validation_data=blobs, callbacks=[fl.CSVLogger(path, append=True)])
+    assert len(table(path)) == 5
+
+
+def test_a_csv_file_nowhere_is_an_error_before_training(blobs, tmp_path):
+    model = network()
+    with unchanged(model), pytest.raises(OSError, match="folder"):
+        model.fit(*blobs, callbacks=[fl.CSVLogger(tmp_path / "folder" / "log.csv")])
+
+
+def test_a_missing_extra_is_named(blobs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    model = network()
+    with unchanged(model), pytest.raises(ImportError, match=r"tensorboardX.*fallline\[tensorboard\]"):
+        model.fit(*blobs, callbacks=[fl.TensorBoard(tmp_path)])
+
+
+def events(folder):
+    """(tag, step, value) of every scalar in the event files of a folder."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = event_pb2.Event.FromString(content[12 : 12 + length])
+            yield from ((v.tag, event.step, v.simple_value) for v in event.summary.value)
+            content = content[16 + length :]
+
+
+def test_tensorboard_gets_every_number(blobs, tmp_path):
+    pytest.importorskip("tensorboardX")
+    history = (
+        network().fit(*blobs, epochs=3, validation_data=blobs, callbacks=[fl.TensorBoard(tmp_path)]).history
+    )
+    for side, prefix in (("train", ""), ("validation", "val_")):
+        written = sorted(events(tmp_path / side))
+        expected = sorted(
+            (tag, step, np.float32(value))
+            for tag in ("loss", "accuracy")
+            for step, value in enumerate(history[prefix + tag])
+        )
+        assert written == expected
+
+
+def test_a_fit_of_no_time_at_all(blobs):
+    model = network()
+    before = model.get_weights()
+    history = model.fit(*blobs, epochs=10, max_seconds=1e-9)
+    assert history.history == {}
+    assert_same_bits(model.get_weights(), before)

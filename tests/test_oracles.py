@@ -10,7 +10,7 @@ from cases.optimizers import GRADIENTS, OPTIMIZERS, START, label
 from helpers import path
 
 PUBLISHED = [(case, options, theta) for case in OPTIMIZERS for options, theta in case.steps]
-ADAPTIVE = [fl.RMSProp, fl.Adam]
+ADAPTIVE = [fl.AdaGrad, fl.RMSProp, fl.Adam, fl.NAdam]
 
 
 @pytest.mark.parametrize("case, options, expected", PUBLISHED, ids=label)

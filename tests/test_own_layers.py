@@ -329,7 +329,11 @@ FAULTS = [
     ("forward", KeyError, "forward of the user"),
     ("backward", ZeroDivisionError, "backward of the user"),
     ("assigns", RuntimeError, "Faulty: factor is assigned; expected its value to stay during forward"),
-    ("gradient in forward", RuntimeError, "Faulty.add_gradient: name is 'factor'; expected a call from backward"),
+    (
+        "gradient in forward",
+        RuntimeError,
+        "Faulty.add_gradient: name is 'factor'; expected a call from backward",
+    ),
     ("wide", ValueError, r"Faulty.forward: result has shape \(50, 14\); expected \(50, 7\)"),
     ("short", ValueError, r"Faulty.forward: result has shape \(49, 7\); expected \(50, 7\)"),
     ("flat", ValueError, r"Faulty.forward: result has shape \(350,\); expected \(50, 7\)"),
@@ -557,7 +561,9 @@ def test_two_threads_predict_with_one_layer(rng):
     model = made([fl.Dense(30, "tanh"), Scale(), OwnDense(OUTPUTS)])
     x = rng.normal(size=(2000, INPUTS))
     expected, found = model.predict(x), []
-    threads = [threading.Thread(target=lambda: found.extend(model.predict(x) for _ in range(5))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: found.extend(model.predict(x) for _ in range(5))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -55,12 +55,13 @@ void Trainer<T>::begin_epoch() {
   if (ordered_epoch_ == network_.epoch) return;
   if (shuffle_) shuffle(network_.seed(), network_.epoch, order_);
   ordered_epoch_ = network_.epoch;
-  loss_ = weight_ = penalty_ = 0;
+  sums_ = {};
+  penalty_ = 0;
 }
 
 template <class T>
 double Trainer<T>::mean_loss() const {
-  return network_.objective().total(loss_, weight_) + penalty_;
+  return network_.objective().total(sums_.loss, sums_.weight) + penalty_;
 }
 
 template <class T>
@@ -97,8 +98,8 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
       if (thread == 0) {
         ++network_.step;
         network_.row = row;
-        loss_ += step_.loss_sum();
-        weight_ += step_.weight_sum();
+        sums_.loss += step_.loss_sum();
+        sums_.weight += step_.weight_sum();
         penalty_ = step_.penalty();
         done = mine;
         if (--until_look == 0) {
@@ -153,9 +154,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
 }
 
 template <class T>
-double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
-  const Claim fit(network_.fits, Claim::writing, "Model.train_on_batch");
-  const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
+typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_rate, T* predictions,
+                                                 std::uint64_t interrupts) {
   data_ = std::move(data);
   const int rows = static_cast<int>(data_.rows);
   if (!step_ || static_cast<int>(order_.size()) < rows || compilation_ != network_.compilations()) {
@@ -164,6 +164,8 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
     step_.emplace(network_, data_, rows, GradientRoute::automatic);
     compilation_ = network_.compilations();
   }
+  step_->keep_predictions(predictions);
+  step_->stop_beyond(interrupts);
   auto result = Step<T>::Result::done;
   run_team(step_->team_size(), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
@@ -172,10 +174,65 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
     if (thread == 0) result = outcome;
   });
-  if (result == Step<T>::Result::not_finite)
-    report_not_finite("Model.train_on_batch", step_->first_bad_layer(order_.data(), rows), "this batch");
-  ++network_.step;
+  if (result == Step<T>::Result::done) ++network_.step;
+  return result;
+}
+
+template <class T>
+double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
+  const Claim fit(network_.fits, Claim::writing, "Model.train_on_batch");
+  const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
+  constexpr auto forever = std::numeric_limits<std::uint64_t>::max();
+  if (update(std::move(data), learning_rate, nullptr, forever) == Step<T>::Result::not_finite)
+    report_not_finite("Model.train_on_batch", first_bad_layer(), "this batch");
   return step_->loss();
+}
+
+template <class T>
+StreamTrainer<T>::StreamTrainer(Network<T>& network)
+    : network_(network), claim_(network.fits, Claim::writing, "Model.fit"), batches_(network) {
+  network_.row = 0;
+}
+
+template <class T>
+bool StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions) {
+  const Claim claim(network_.users, Claim::writing, "Model.fit");
+  const InterruptScope scope;
+  const auto rows = data.rows;
+  switch (batches_.update(std::move(data), learning_rate, predictions, interrupt_count())) {
+    case Step<T>::Result::interrupted:
+      return false;
+    case Step<T>::Result::not_finite:
+      report_not_finite("Model.fit", batches_.first_bad_layer(),
+                        "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(batch_));
+    case Step<T>::Result::done:
+      break;
+  }
+  network_.row += rows;
+  ++batch_;
+  sums_.loss += batches_.step().loss_sum();
+  sums_.weight += batches_.step().weight_sum();
+  penalty_ = batches_.step().penalty();
+  return true;
+}
+
+template <class T>
+double StreamTrainer<T>::mean_loss() const {
+  return network_.objective().total(sums_.loss, sums_.weight) + penalty_;
+}
+
+template <class T>
+double StreamTrainer<T>::running_loss() const {
+  return network_.row > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
+}
+
+template <class T>
+double StreamTrainer<T>::finish_epoch() {
+  const double loss = mean_loss();
+  network_.row = batch_ = 0;
+  ++network_.epoch;
+  sums_ = {};
+  return loss;
 }
 
 // f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
@@ -200,7 +257,7 @@ static void each_block(Network<T>& network, const Source& x, std::int64_t n, con
 }
 
 template <class T>
-double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums) {
   const Claim claim(network.users, Claim::reading, "Model.evaluate");
   const Objective& objective = network.objective();
   std::vector<double> loss(static_cast<std::size_t>(data.rows));
@@ -224,11 +281,17 @@ double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
                       0, rows);
     if (!objective.from_logits) keep();
   });
-  double sum = 0, weight = 0;
-  for (double l : loss) sum += l;
-  for (T w : data.weights) weight += static_cast<double>(w);
-  if (data.weights.empty()) weight = static_cast<double>(data.rows);
-  return objective.total(sum, weight) + network.penalty();
+  for (double l : loss) sums.loss += l;
+  for (T w : data.weights) sums.weight += static_cast<double>(w);
+  if (data.weights.empty()) sums.weight += static_cast<double>(data.rows);
+}
+
+template <class T>
+double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+  const Claim claim(network.users, Claim::reading, "Model.evaluate");
+  LossSums sums;
+  add_losses(network, data, predictions, sums);
+  return network.objective().total(sums.loss, sums.weight) + network.penalty();
 }
 
 template <class T>
@@ -262,6 +325,8 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
   return step.loss();
 }
 
+template void add_losses(Network<float>&, const Data<float>&, float*, LossSums&);
+template void add_losses(Network<double>&, const Data<double>&, double*, LossSums&);
 template double evaluate(Network<float>&, const Data<float>&, float*);
 template double evaluate(Network<double>&, const Data<double>&, double*);
 template void predict(Network<float>&, Source, std::int64_t, float*);
@@ -271,6 +336,8 @@ template double loss_and_gradient(Network<double>&, const Data<double>&, Buffer<
 template class Trainer<float>;
 template class Trainer<double>;
 template class BatchTrainer<float>;
+template class StreamTrainer<float>;
 template class BatchTrainer<double>;
+template class StreamTrainer<double>;
 
 }  // namespace fallline

@@ -17,6 +17,11 @@ struct NonFiniteLoss : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Of the rows so far: what their mean loss is made of.
+struct LossSums {
+  double loss = 0, weight = 0;
+};
+
 struct RunLimits {
   std::int64_t epochs, batches;
   double seconds;
@@ -36,6 +41,13 @@ class Trainer {
   // Mean (or sum) of the losses so far in the running epoch; NaN before its first batch.
   double running_loss() const;
 
+  // Of the running epoch; an epoch that another trainer began goes on from its sums.
+  LossSums sums() const { return sums_; }
+  void resume(LossSums sums) {
+    begin_epoch();
+    sums_ = sums;
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -54,7 +66,8 @@ class Trainer {
   std::int64_t look_every_;  // batches between two looks at the clock
   Pace pace_;
   std::optional<std::uint64_t> ordered_epoch_;  // whose order it is
-  double loss_ = 0, weight_ = 0, penalty_ = 0;  // of the running epoch
+  LossSums sums_;                               // of the running epoch
+  double penalty_ = 0;                          // of the latest batch
 };
 
 // Single updates on batches given one by one, as in reinforcement learning; keeps its memory for the next batch.
@@ -65,6 +78,11 @@ class BatchTrainer {
   // One update; returns the batch's loss before it.
   double train(Data<T> data, double learning_rate);
 
+  // One update of a fit that has claimed the network; gives up beyond so many interrupts.
+  typename Step<T>::Result update(Data<T> data, double learning_rate, T* predictions, std::uint64_t interrupts);
+  Step<T>& step() { return *step_; }
+  int first_bad_layer() { return step_->first_bad_layer(order_.data(), static_cast<int>(data_.rows)); }
+
  private:
   Network<T>& network_;
   Data<T> data_;
@@ -73,9 +91,45 @@ class BatchTrainer {
   int compilation_ = 0;
 };
 
+// Epochs over batches given one by one; who gives them says where an epoch ends.
+template <class T>
+class StreamTrainer {
+ public:
+  explicit StreamTrainer(Network<T>& network);
+
+  const Network<T>& network() const { return network_; }
+
+  // One update; predictions (rows, outputs) may be nullptr. False if it gave the batch up for an interrupt.
+  bool train(Data<T> data, double learning_rate, T* predictions);
+  // Returns the mean loss of the epoch.
+  double finish_epoch();
+
+  double running_loss() const;
+  LossSums sums() const { return sums_; }
+  std::int64_t batch() const { return batch_; }
+  void resume(LossSums sums, std::int64_t batch) {
+    sums_ = sums;
+    batch_ = batch;
+  }
+
+ private:
+  double mean_loss() const;
+
+  Network<T>& network_;
+  Claim claim_;  // of the network's fits
+  BatchTrainer<T> batches_;
+  std::int64_t batch_ = 0;  // of the running epoch
+  LossSums sums_;
+  double penalty_ = 0;
+};
+
 // Mean loss over all rows, penalties included, without dropout; predictions (n, outputs) may be nullptr.
 template <class T>
 double evaluate(Network<T>& network, const Data<T>& data, T* predictions);
+
+// Adds the rows to the sums, in their order.
+template <class T>
+void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums);
 
 // What the last layer puts out for each row of x, to out (n, outputs).
 template <class T>

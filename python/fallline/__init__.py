@@ -17,7 +17,18 @@ from fallline import (
 )
 from fallline._core import NonFiniteLoss, __version__
 from fallline.averages import ewa
-from fallline.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from fallline.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNonFinite,
+)
 from fallline.constraints import MaxNorm
 from fallline.diagnosis import Diagnosis, diagnose
 from fallline.history import History
@@ -85,9 +96,11 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "BackupAndRestore",
     "BatchNormalization",
     "BinaryCrossEntropy",
     "BinaryFocalCrossEntropy",
+    "CSVLogger",
     "Callback",
     "Constant",
     "CrossEntropy",
@@ -109,8 +122,10 @@ __all__ = [
     "Initializer",
     "Input",
     "KLDivergence",
+    "LambdaCallback",
     "Layer",
     "LayerNormalization",
+    "LearningRateScheduler",
     "LecunNormal",
     "LecunUniform",
     "Lion",
@@ -131,9 +146,12 @@ __all__ = [
     "Poisson",
     "Quantile",
     "RMSProp",
+    "ReduceLROnPlateau",
     "Regularizer",
     "Rescale",
     "Residual",
+    "TensorBoard",
+    "TerminateOnNonFinite",
     "Uniform",
     "Zeros",
     "__version__",

@@ -60,6 +60,18 @@ class Network:
         predictions: _Array | None = None,
     ) -> float:
         """Mean loss over all rows, penalties included; dropout off."""
+    def add_losses(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        loss_sum: float,
+        weight_sum: float,
+        predictions: _Array | None = None,
+    ) -> tuple[float, float]:
+        """The weighted sum of losses and the sum of weights, with these rows added; dropout off."""
+    def total_loss(self, loss_sum: float, weight_sum: float) -> float:
+        """What evaluate() returns for rows of these sums."""
     def loss_and_gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[_Array]]: ...
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any, learning_rate: float) -> float: ...
     def trainer(
@@ -94,6 +106,36 @@ class Trainer:
     @property
     def running_loss(self) -> float:
         """Mean loss over the rows of the unfinished epoch (nan before its first batch)."""
+    @property
+    def sums(self) -> tuple[float, float]:
+        """Weighted sum of losses and sum of weights of the unfinished epoch."""
+    def resume(self, loss_sum: float, weight_sum: float) -> None:
+        """Go on with an epoch that has these sums."""
+    def close(self) -> None: ...
+
+class StreamTrainer:
+    """Epochs over batches given one by one; holds the model's training lock until closed."""
+
+    def __init__(self, network: Network) -> None: ...
+    def train(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        learning_rate: float,
+        predictions: _Array | None = None,
+    ) -> None:
+        """Make one update. Raises NonFiniteLoss before a bad batch changes any weight."""
+    def finish_epoch(self) -> float:
+        """End the epoch; its mean loss."""
+    @property
+    def running_loss(self) -> float: ...
+    @property
+    def batch(self) -> int:
+        """Batches of the unfinished epoch so far."""
+    @property
+    def sums(self) -> tuple[float, float]: ...
+    def resume(self, loss_sum: float, weight_sum: float, batch: int) -> None: ...
     def close(self) -> None: ...
 
 def activations() -> list[str]: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,6 +65,16 @@ def flag(operation: str, argument: str, value: Any) -> bool:
     if value is not True and value is not False:
         raise TypeError(message(operation, argument, f"is {value!r}", "True or False"))
     return bool(value)
+
+
+def file_path(operation: str, argument: str, value: Any) -> str:
+    """Return value as a string after checking that it is a path."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise TypeError(message(operation, argument, f"is {value!r}", "a path"))
+    if not path:
+        raise ValueError(message(operation, argument, "is empty", "a path"))
+    return path
 
 
 def choice(operation: str, argument: str, value: Any, known: Iterable[str]) -> str:

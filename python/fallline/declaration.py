@@ -123,7 +123,9 @@ def encode(value: Any) -> Any:
     """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
     if isinstance(value, Declaration):
         beside = {k: getattr(value, k) for k in value.saved if f"_{k}" in vars(value)}
-        return {"class": _name_in_files(type(value))} | {k: encode(v) for k, v in (value.get_config() | beside).items()}
+        return {"class": _name_in_files(type(value))} | {
+            k: encode(v) for k, v in (value.get_config() | beside).items()
+        }
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

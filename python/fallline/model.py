@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +16,12 @@ from fallline.layers.layer import as_weight
 from fallline.network import Network
 
 if TYPE_CHECKING:
-    from fallline.typing import Array
+    from fallline.typing import Array, ArrayLike
 
 FORMAT = 1
+
+# What a script says anew each time; a file holds the rest.
+DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics")
 
 
 class Model(Network):
@@ -54,33 +58,46 @@ class Model(Network):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         batch_size: int = 32,
         epochs: int = 1,
-        validation_data: Sequence[Any] | None = None,
+        validation_data: Any = None,
         validation_split: float = 0.0,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
+        steps_per_epoch: int | None = None,
+        max_seconds: float | None = None,
         callbacks: Sequence[Callback] = (),
         verbose: Any = "auto",
     ) -> History:
         """Train, going on from where the model is.
 
-        An interruption (Ctrl-C) leaves the model between two updates; the next fit finishes the epoch first.
+        An interruption (Ctrl-C) leaves the model between two updates; the next fit finishes the epoch first,
+        or begins it anew with batches from an iterable, which cannot be wound back.
+
+        Batches given by an iterable are used as they come, one for an update. What can be iterated again,
+        such as a list or a loader, starts anew for each epoch, or when it ends if steps_per_epoch is given. A
+        generator, which can be gone through once, needs steps_per_epoch for more than one epoch.
 
         Args:
-            X: (n, inputs): float32, float64 and uint8 are read in place, other numbers are converted.
-            y: integer classes (n,), or numbers (n, outputs), or (n,) for one output.
+            X: (n, inputs): float32, float64 and uint8 are read in place, other numbers are converted. Or an
+                iterable of batches (X, y) or (X, y, sample_weight).
+            y: integer classes (n,), or numbers (n, outputs), or (n,) for one output. Default None: X gives
+                batches.
             batch_size: rows in an update, >= 1; the last batch of an epoch may be smaller. Default 32.
+                Batches from an iterable have their own sizes.
             epochs: passes over the rows, >= 0. Default 1.
-            validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch. Default None.
+            validation_data: (X, y) or (X, y, sample_weight), or an iterable of such batches that can be
+                iterated again; evaluated after each epoch. Default None.
             validation_split: share of the rows held out for validation, the last ones. Default 0.
             sample_weight: (n,), weights of the rows, >= 0. Default None: all alike.
             class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named. "balanced":
                 rows / (classes · rows of the class), of the classes that occur. Default None.
-            shuffle: draw a new order for each epoch. Default True.
+            shuffle: draw a new order for each epoch. Default True. Batches from an iterable stay in order.
+            steps_per_epoch: batches from an iterable that make an epoch, >= 1. Default None: all.
+            max_seconds: time after which training ends, between two updates. Default None: no limit.
             callbacks: Callback objects, called in order. Default none.
             verbose: 0 silent, 1 a progress bar, 2 a line an epoch, "auto" a bar on a terminal. Default
                 "auto".
@@ -106,10 +123,40 @@ class Model(Network):
             sample_weight=sample_weight,
             class_weight=class_weight,
             shuffle=shuffle,
+            steps_per_epoch=steps_per_epoch,
+            max_seconds=max_seconds,
             callbacks=callbacks,
             verbose=verbose,
         )
         return training.run(self, plan)
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, batch_size: int = 32
+    ) -> float:
+        """Go once over rows of a stream, in their order, and return their mean loss before each update.
+
+        As fit(shuffle=False) on all rows, given in parts of whole batches; what counts epochs stays as it is.
+
+        Args:
+            X: (n, inputs).
+            y: labels, as in fit().
+            sample_weight: (n,) or None. Default None.
+            batch_size: rows in an update, >= 1; the last batch may be smaller. Default 32.
+
+        Raises:
+            RuntimeError: the model is not compiled, or is being trained in another thread.
+            ValueError: wrong shapes, or labels out of range; the model is as it was.
+            NonFiniteLoss: the loss is nan or infinite; the weights are those before the batch.
+
+        Example:
+            >>> import numpy as np
+            >>> import fallline as fl
+            >>> model = fl.Model([fl.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile(fl.SGD(0.25), "mse")
+            >>> [model.partial_fit(np.ones((4, 1)), np.ones(4)) for _ in range(3)]
+            [1.0, 0.0, 0.0]
+        """
+        return training.run_once(self, X, y, sample_weight, batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers, weights, optimizer and random state to one safetensors file, whole or not at all.
@@ -127,15 +174,93 @@ class Model(Network):
             3
         """
         self._built("Model.save")
+        serialization.write(path, *self.described())
+
+    def described(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what save() writes: a description that JSON holds, and arrays."""
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        serialization.write(
-            path, {"format": FORMAT} | {name: encode(value) for name, value in state.items()}, arrays
+        return {"format": FORMAT} | {name: encode(value) for name, value in state.items()}, arrays
+
+    def resumed(self, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model:
+        """Return a model with what described() told of weights and counters, and the declarations of this one.
+
+        Functions, which a file cannot hold, are thus those of this model.
+
+        Raises:
+            ValueError: the model described is another one.
+        """
+        own = self.described()[0]
+        for name in ("format", "layers", "loss", "optimizer", "dtype"):
+            was, now = description.get(name), own[name]
+            if name == "optimizer":  # callbacks change its rate
+                was, now = ({**(x or {}), "learning_rate": None} for x in (was, now))
+            if was != json.loads(json.dumps(now)):
+                raise ValueError(
+                    message("Model.fit", f"the file's {name}", f"is {was}", f"{now}, as the model's")
+                )
+        declared = {name: self.__getstate__()[name] for name in DECLARED}
+        model = type(self).__new__(type(self))
+        model.__setstate__({**_decoded(description), **declared, "arrays": arrays})
+        return model
+
+    def get_state(self) -> dict[str, Any]:
+        """Return copies of what training changes: weights, optimizer state and counters.
+
+        Raises:
+            RuntimeError: the model is not built.
+
+        Example:
+            >>> import fallline as fl
+            >>> state = fl.Model([fl.Input(2), fl.Dense(3)]).get_state()
+            >>> state["epoch"], list(state["arrays"])
+            (0, ['1.kernel', '1.bias'])
+        """
+        network = self._built("Model.get_state")
+        names = _array_names(self)
+        arrays = {name: network.get_parameter(i) for i, name in enumerate(names)} | {
+            f"{name}.{slot}": network.get_slot(s, i)
+            for s, slot in enumerate(network.slots)
+            for i, name in enumerate(names)
+        }
+        return {"step": network.step, "epoch": network.epoch, "row": network.row, "arrays": arrays}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to a get_state() of this model or of one declared alike.
+
+        Raises:
+            RuntimeError: the model is not built.
+            ValueError: the state of another model; this one is as it was.
+        """
+        self._restore(state, "Model.set_state", "state")
+
+    def _restore(self, state: Mapping[str, Any], operation: str, argument: str) -> None:
+        network = self._built(operation)
+        arrays, names = dict(state["arrays"]), _array_names(self)
+        shapes = [shape for _, _, shape in network.parameters]
+
+        def take(name: str, shape: tuple[int, ...]) -> Array:
+            if name not in arrays:
+                expected = "an array for each parameter and optimizer state"
+                raise ValueError(message(operation, argument, f"lacks {name!r}", expected))
+            return as_weight(arrays.pop(name), shape, self.dtype, operation, name)
+
+        parameters, *slots = (
+            [take(name + end, shape) for name, shape in zip(names, shapes, strict=True)]
+            for end in ("", *(f".{slot}" for slot in network.slots))
         )
+        if arrays:
+            raise ValueError(
+                message(operation, argument, f"holds {sorted(arrays)}", "the model's arrays only")
+            )
+        for i, value in enumerate(parameters):
+            network.set_parameter(i, value)
+            for s, values in enumerate(slots):
+                network.set_slot(s, i, values[i])
+        network.step, network.epoch, network.row = state["step"], state["epoch"], state["row"]
 
     def __getstate__(self) -> dict[str, Any]:
         """Declarations, counters and plain arrays: all that pickle, deepcopy and save() need."""
-        network = self._network
         state: dict[str, Any] = {
             "layers": list(self.layers),
             "seed": self.seed,
@@ -146,17 +271,8 @@ class Model(Network):
             "loss": self.loss,
             "metrics": list(self.metrics),
             "inputs": self.inputs,
-            "arrays": {},
         }
-        if network is not None:
-            state |= {"step": network.step, "epoch": network.epoch, "row": network.row}
-            names = _array_names(self)
-            state["arrays"] = {name: network.get_parameter(i) for i, name in enumerate(names)} | {
-                f"{name}.{slot}": network.get_slot(s, i)
-                for s, slot in enumerate(network.slots)
-                for i, name in enumerate(names)
-            }
-        return state
+        return state | ({"arrays": {}} if self._network is None else self.get_state())
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])  # type: ignore[misc]
@@ -165,19 +281,9 @@ class Model(Network):
             self.compile(state["optimizer"], state["loss"], state["metrics"])
         if state["inputs"] is None:
             return
-        arrays = dict(state["arrays"])
-        self._check_kernels(state["inputs"], arrays)
+        self._check_kernels(state["inputs"], state["arrays"])
         self.build(state["inputs"])
-        network = self._built("Model")
-        for i, ((_, _, shape), name) in enumerate(zip(network.parameters, _array_names(self), strict=True)):
-            network.set_parameter(i, _taken(arrays, name, shape, self.dtype))
-            for s, slot in enumerate(network.slots):
-                network.set_slot(s, i, _taken(arrays, f"{name}.{slot}", shape, self.dtype))
-        if arrays:
-            raise ValueError(
-                message("load_model", "path", f"holds {sorted(arrays)}", "the model's arrays only")
-            )
-        network.step, network.epoch, network.row = state["step"], state["epoch"], state["row"]
+        self._restore(state, "load_model", "path")
 
     def _check_kernels(self, inputs: int, arrays: Mapping[str, Array]) -> None:
         """Check the widths against the arrays at hand, before memory is taken for what a file claims."""
@@ -196,12 +302,8 @@ def _array_names(model: Network) -> list[str]:
     return [f"{layer}.{name}" for layer, name, _ in model._built("Model").parameters]
 
 
-def _taken(arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
-    if name not in arrays:
-        raise ValueError(
-            message("load_model", "path", f"lacks {name!r}", "an array for each parameter and state")
-        )
-    return as_weight(arrays.pop(name), shape, dtype, "load_model", name)
+def _decoded(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name == "metadata" else decode(value) for name, value in description.items()}
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -228,8 +330,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         raise ValueError(message("load_model", "path", got, f"format {FORMAT}, or a newer fallline"))
     model = Model.__new__(Model)
     try:
-        state = {name: value if name == "metadata" else decode(value) for name, value in description.items()}
-        model.__setstate__(state | {"arrays": arrays})
+        model.__setstate__(_decoded(description) | {"arrays": arrays})
     except (KeyError, TypeError) as error:
         got = f"describes a model that cannot be made ({error})"
         raise ValueError(message("load_model", "path", got, "a file written by Model.save")) from None

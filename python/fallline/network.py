@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline import _core, initializers
+from fallline import _core, batches, initializers
 from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
@@ -163,7 +163,7 @@ class Network:
         """Return what the last layer puts out, (n, outputs), dropout off.
 
         Args:
-            X: (n, inputs).
+            X: (n, inputs), or an iterable of such batches, labelled or not; their outputs are joined.
             batch_size: rows at a time; None leaves it to the core, the result is the same. Default None.
 
         Raises:
@@ -177,6 +177,8 @@ class Network:
                 pass  # what the core does not read is converted, or refused in full, below
         operation = "Model.predict"
         size = _batch_size(batch_size, operation)
+        if batches.are_batches(X):
+            return batches.predict(self, X, operation, "X")
         rows = as_rows(X, operation, self.dtype, self.inputs)
         network = self.made_for(rows.shape[1], operation)
         self._computing[0].check_rows(rows, operation)
@@ -184,13 +186,13 @@ class Network:
         return network.predict(rows, size)
 
     def evaluate(
-        self, X: Any, y: Any, *, batch_size: int | None = None, sample_weight: Any = None
+        self, X: Any, y: Any = None, *, batch_size: int | None = None, sample_weight: Any = None
     ) -> dict[str, float]:
         """Return {"loss": ..., metric: ...} over all rows, dropout off; the loss includes the penalties.
 
         Args:
-            X: (n, inputs).
-            y: labels, as in fit().
+            X: (n, inputs), or an iterable of batches (X, y) or (X, y, sample_weight).
+            y: labels, as in fit(). Default None: X gives batches.
             batch_size: rows at a time; None leaves it to the core. Default None.
             sample_weight: (n,) or None. Default None.
 
@@ -200,6 +202,9 @@ class Network:
         """
         operation = "Model.evaluate"
         size = _batch_size(batch_size, operation)
+        if y is None and batches.are_batches(X):
+            batches.refuse_beside(operation, sample_weight=sample_weight)
+            return batches.measure(self, X, operation, "X")
         network, data = self.data(X, y, sample_weight, operation)
         self.adopt(network)
         return self.measure(data, size)

@@ -23,6 +23,9 @@ class Silent:
     def finish_epochs(self, count: int, logs: Mapping[str, float]) -> None:
         """Take note of what the last of some epochs measured."""
 
+    def resume(self, epochs: int, rows: int) -> None:
+        """Take note of what an earlier process has done: epochs, and rows of the one after them."""
+
     def close(self) -> None:
         """Leave the terminal as it should stay."""
 
@@ -32,17 +35,25 @@ class Lines(Silent):
 
     by_epoch = True
 
-    def __init__(self, rows: int, epochs: int) -> None:
-        self._rows, self._epochs = rows, epochs
-        self._epoch, self._start = 0, time.perf_counter()
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._rows, self._epoch, self._start = 0, 0, time.perf_counter()
+
+    def advance(self, rows: int, loss: float) -> None:  # noqa: ARG002
+        """Count the rows."""
+        self._rows += rows
 
     def finish_epochs(self, count: int, logs: Mapping[str, float]) -> None:
         """Print what the epoch measured, and its samples per second."""
         self._epoch += count
         now = time.perf_counter()
-        rate, self._start = self._rows / (now - self._start), now
+        rate, self._start, self._rows = self._rows / (now - self._start), now, 0
         measured = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
         print(f"epoch {self._epoch}/{self._epochs}  {measured}  {rate:,.0f} samples/s")  # noqa: T201
+
+    def resume(self, epochs: int, rows: int) -> None:  # noqa: ARG002
+        """Go on counting epochs."""
+        self._epoch = epochs
 
 
 class Bar(Silent):
@@ -50,12 +61,13 @@ class Bar(Silent):
 
     interval = 0.1
 
-    def __init__(self, rows: int, epochs: int) -> None:
+    def __init__(self, rows: int | None, epochs: int) -> None:
         from tqdm import tqdm
 
-        self._epochs, self._epoch = epochs, 0
+        self._rows, self._epochs, self._epoch = rows, epochs, 0
         self._measured: dict[str, str] = {}
-        self._bar: Any = tqdm(total=rows * epochs, unit=" samples", unit_scale=True, dynamic_ncols=True)
+        total = None if rows is None else rows * epochs
+        self._bar: Any = tqdm(total=total, unit=" samples", unit_scale=True, dynamic_ncols=True)
         self._describe()
 
     def _describe(self) -> None:
@@ -75,17 +87,25 @@ class Bar(Silent):
         self._bar.set_postfix(self._measured, refresh=False)
         self._describe()
 
+    def resume(self, epochs: int, rows: int) -> None:
+        """Begin where the earlier process was, without counting it into the speed."""
+        self._epoch = epochs
+        self._bar.initial = self._bar.n = epochs * (self._rows or 0) + rows
+        self._describe()
+
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
 
 
-def progress(verbose: Any, rows: int, epochs: int) -> Silent:
-    """Return what shows the progress: 0 nothing, 1 a bar, 2 lines, "auto" a bar on a terminal only."""
-    kinds = {0: Silent, 1: Bar, 2: Lines}
+def progress(verbose: Any, rows: int | None, epochs: int) -> Silent:
+    """Return what shows the progress: 0 nothing, 1 a bar, 2 lines, "auto" a bar on a terminal only.
+
+    Epochs have so many rows; None if nobody knows.
+    """
     if verbose == "auto":
         verbose = 1 if sys.stderr.isatty() else 0
-    return Silent() if kinds[int(verbose)] is Silent else kinds[int(verbose)](rows, epochs)
+    return Silent() if verbose == 0 else Bar(rows, epochs) if verbose == 1 else Lines(epochs)
 
 
 def check_verbose(verbose: Any, operation: str) -> None:

@@ -20,6 +20,7 @@ PYTHON_RINGS = [
     {"initializers"},
     {"layers", "optimizers", "losses", "metrics"},
     {"data"},
+    {"batches"},
     {"network"},
     {"callbacks", "history", "progress", "serialization"},
     {"diagnosis", "training"},

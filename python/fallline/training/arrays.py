@@ -1,0 +1,80 @@
+"""Training on rows of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fallline import _core
+from fallline.data import Data
+
+if TYPE_CHECKING:
+    from fallline.model import Model
+    from fallline.typing import Array, Float64Array
+
+
+class ArrayTrainer:
+    """The trainer of the core, with the outputs that metrics need."""
+
+    def __init__(
+        self, model: Model, network: _core.Network, data: Data, batch_size: int, shuffle: bool
+    ) -> None:
+        self.rows_per_epoch = len(data.x)
+        self._network, self._data, self._batch_size = network, data, batch_size
+        shape = (self.rows_per_epoch, network.outputs)
+        self._outputs = np.full(shape, np.nan, model.dtype) if model.metrics else None
+        self._core = network.trainer(*data, batch_size, shuffle, self._outputs)
+        # The first epoch began in an earlier fit: its rows have no outputs here.
+        self._partial = network.row > 0
+
+    @property
+    def batch(self) -> int:
+        """Batches of the running epoch so far."""
+        return self._network.row // self._batch_size
+
+    @property
+    def running_loss(self) -> float:
+        """Mean loss of the running epoch so far."""
+        return self._core.running_loss
+
+    def left(self, epochs: int) -> int:
+        """Return the batches to the end of so many epochs."""
+        return epochs * self._core.batches_per_epoch - self.batch
+
+    def run(self, rates: Float64Array, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
+        """Make updates until a limit is reached; return their rows, and the losses of the epochs that ended."""
+        epoch, row = self._network.epoch, self._network.row
+        _, losses = self._core.run(rates, epochs, batches, seconds)
+        return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row, losses
+
+    def measured(self) -> tuple[Data, Array | None]:
+        """Return labels and outputs of the epoch that ended."""
+        data, outputs = self._data, self._outputs
+        if self._partial and outputs is not None:
+            seen = ~np.isnan(outputs[:, 0])
+            weight = None if data.weight is None else data.weight[seen]
+            data, outputs = Data(data.x, data.y[seen], weight), outputs[seen]
+        self._partial = False
+        return data, outputs
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the running epoch has measured."""
+        within = self._network.row > 0
+        return {
+            "sums": self._core.sums if within else (0.0, 0.0),
+            "outputs": self._outputs if within else None,
+            "partial": self._partial,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a get_state()."""
+        self._core.resume(*state["sums"])
+        if self._outputs is not None and state["outputs"] is not None:
+            self._outputs[:] = state["outputs"]
+        self._partial = state["partial"]
+
+    def close(self) -> None:
+        """Let go of the model and the data."""
+        self._core.close()

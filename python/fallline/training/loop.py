@@ -1,0 +1,203 @@
+"""The epoch loop: the core runs the batches, Python acts between them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fallline import _core, batches
+from fallline.callbacks import BackupAndRestore
+from fallline.data import Data
+from fallline.errors import message
+from fallline.history import History
+from fallline.progress import Silent, progress
+from fallline.training import backup
+from fallline.training.arrays import ArrayTrainer
+from fallline.training.plan import OPERATION, SCHEDULED, Plan
+from fallline.training.stream import StreamTrainer
+
+if TYPE_CHECKING:
+    from fallline.model import Model
+    from fallline.typing import Float64Array
+
+
+def run(model: Model, plan: Plan) -> History:
+    """Train as planned."""
+    saved = None
+    first = plan.network.epoch
+    for callback in plan.callbacks:
+        if isinstance(callback, BackupAndRestore):
+            read = backup.read(callback.path, model, _identity(plan, first))
+            if read is not None:
+                restored, saved = read
+                vars(model).update(vars(restored))
+                plan = plan._replace(network=model._built(OPERATION))
+    with closing(_trainer(model, plan)) as trainer:
+        model.adopt(plan.network)
+        model.stop_training = False
+        try:
+            with closing(progress(plan.verbose, trainer.rows_per_epoch, plan.epochs)) as show:
+                return Fit(model, plan, trainer, show, first).run(saved)
+        finally:
+            for callback in plan.callbacks:
+                vars(callback).pop("fit", None)  # with all the data
+
+
+def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer:
+    if isinstance(plan.train, Data):
+        return ArrayTrainer(model, plan.network, plan.train, plan.batch_size, plan.shuffle)
+    return StreamTrainer(model, plan.network, plan.train)
+
+
+def _identity(plan: Plan, first: int) -> dict[str, Any]:
+    """Return what a fit that goes on must have in common with the one before."""
+    arrays = isinstance(plan.train, Data)
+    return {
+        "inputs": plan.network.inputs,
+        "first_epoch": first,
+        "rows": len(plan.train.x) if isinstance(plan.train, Data) else None,
+        "batch_size": plan.batch_size if arrays else None,
+        "shuffle": plan.shuffle if arrays else None,
+    }
+
+
+class Fit:
+    """A fit under way: calls of the trainer, as long as nobody wants to act in between."""
+
+    def __init__(
+        self, model: Model, plan: Plan, trainer: ArrayTrainer | StreamTrainer, show: Silent, first: int
+    ) -> None:
+        self.model, self.plan, self.trainer, self.show = model, plan, trainer, show
+        self.history = History()
+        self.logs: dict[str, float] = {}
+        self._first = first
+        self._begun = -1  # the epoch whose beginning callbacks were told
+        self._by_epoch = bool(plan.callbacks or plan.held_out or model.metrics or show.by_epoch)
+        self._by_batch = any(callback.acts_on_batches for callback in plan.callbacks)
+        self._until = time.perf_counter() + plan.max_seconds
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether an epoch has begun and not ended."""
+        return self.plan.network.row > 0
+
+    def run(self, saved: Mapping[str, Any] | None) -> History:
+        """Run the epochs; a call of the trainer ends early at a signal, whose handler Python then runs."""
+        network, callbacks = self.plan.network, self.plan.callbacks
+        for callback in callbacks:
+            callback.model = self.model
+            if isinstance(callback, BackupAndRestore):
+                callback.fit = self
+        for callback in callbacks:
+            callback.on_train_begin({})
+        if saved is not None:
+            self.set_state(saved)
+        last = self._first + self.plan.epochs
+        while network.epoch < last and not self.model.stop_training and time.perf_counter() < self._until:
+            epoch = network.epoch
+            if epoch != self._begun:
+                for callback in callbacks:
+                    callback.on_epoch_begin(epoch, {})
+                self._begun = epoch
+            try:
+                losses = self._advance(1 if self._by_epoch else last - epoch)
+            except _core.NonFiniteLoss as error:
+                handled = [callback.on_non_finite(error) for callback in callbacks]
+                if not any(handled):
+                    raise
+                break
+            if self._by_epoch:
+                for loss in losses:
+                    self._finish_epoch(epoch, float(loss))
+            elif len(losses):
+                self.history.add_losses(epoch, losses)
+                self.show.finish_epochs(len(losses), {"loss": float(losses[-1])})
+        for callback in callbacks:
+            callback.on_train_end(self.logs)
+        return self.history
+
+    def _advance(self, epochs: int) -> Float64Array:
+        """Make updates to the end of some epochs, or until rates, display or callbacks want to be asked."""
+        network, trainer, batch = self.plan.network, self.trainer, self.trainer.batch
+        optimizer = self.plan.optimizer
+        count = 1 if self._by_batch else sys.maxsize
+        if callable(optimizer.learning_rate):
+            count = min(count, trainer.left(epochs), SCHEDULED)
+        rates = optimizer.rates(network.step, count)
+        seconds = min(self.show.interval, self._until - time.perf_counter())
+        rows, losses = trainer.run(rates, epochs, count, seconds)
+        running = float(losses[-1]) if network.row == 0 and len(losses) else trainer.running_loss
+        self.show.advance(rows, running)
+        if self._by_batch and rows:
+            for callback in self.plan.callbacks:
+                callback.on_batch_end(batch, {"loss": running})
+        return losses
+
+    def _finish_epoch(self, epoch: int, loss: float) -> None:
+        self.logs = {"loss": loss} | self.model.scores(*self.trainer.measured())
+        held_out = self.plan.held_out
+        if held_out is not None:
+            scores = (
+                self.model.measure(held_out)
+                if isinstance(held_out, Data)
+                else batches.measure(self.model, held_out, OPERATION, "validation_data")
+            )
+            self.logs |= {f"val_{name}": value for name, value in scores.items()}
+        backups = [c for c in self.plan.callbacks if isinstance(c, BackupAndRestore)]
+        for callback in self.plan.callbacks:
+            if callback not in backups:
+                callback.on_epoch_end(epoch, self.logs)
+        for name, value in self.logs.items():
+            if not isinstance(value, float | int | np.number):
+                raise TypeError(message(OPERATION, f"logs[{name!r}]", f"is {value!r}", "a number"))
+        self.history.add(epoch, self.logs)
+        self.show.finish_epochs(1, self.logs)
+        for callback in backups:
+            callback.on_epoch_end(epoch, self.logs)
+
+    def save(self, path: str) -> None:
+        """Write the model and the state of the fit."""
+        backup.write(path, self.model, self.get_state())
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all that the rest of the fit depends on, beside the model."""
+        rate = self.plan.optimizer.learning_rate
+        return {
+            **_identity(self.plan, self._first),
+            "begun": self._begun,
+            "epoch": self.history.epoch,
+            "history": self.history.history,
+            "logs": self.logs,
+            "learning_rate": None if callable(rate) else rate,
+            "stop_training": self.model.stop_training,
+            "trainer": self.trainer.get_state(),
+            "callbacks": [[type(c).__name__, state] for c, state in self._states()],
+        }
+
+    def _states(self) -> list[tuple[Any, dict[str, Any]]]:
+        states = [(callback, callback.get_state()) for callback in self.plan.callbacks]
+        return [(callback, state) for callback, state in states if state]
+
+    def set_state(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a get_state() of the same fit."""
+        callbacks = [callback for callback, _ in self._states()]
+        names = [type(callback).__name__ for callback in callbacks]
+        before = [name for name, _ in saved["callbacks"]]
+        if names != before:
+            got = f"are {names}"
+            expected = f"{before}, as in the run that goes on"
+            raise ValueError(message(OPERATION, "callbacks", got, expected))
+        for callback, (_, state) in zip(callbacks, saved["callbacks"], strict=True):
+            callback.set_state(state)
+        self.trainer.set_state(saved["trainer"])
+        self._begun, self.logs = saved["begun"], dict(saved["logs"])
+        self.history.epoch, self.history.history = saved["epoch"], saved["history"]
+        if saved["learning_rate"] is not None:
+            self.plan.optimizer.learning_rate = saved["learning_rate"]
+        self.model.stop_training = saved["stop_training"]
+        self.show.resume(len(self.history.epoch), self.plan.network.row)

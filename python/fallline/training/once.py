@@ -1,0 +1,34 @@
+"""One pass over rows that are not an epoch: partial_fit()."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from fallline.checks import integer
+from fallline.training.plan import SCHEDULED
+
+if TYPE_CHECKING:
+    from fallline.network import Network
+
+
+def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int) -> float:
+    """Make the updates of one pass in order, and return the mean loss; the epochs counted stay as they are."""
+    operation = "Model.partial_fit"
+    size = integer(operation, "batch_size", batch_size, low=1, high=2**31 - 1)
+    optimizer, _ = model._compiled(operation)
+    network, data = model.data(X, y, sample_weight, operation)
+    optimizer.rate(network.step)
+    epoch, row = network.epoch, network.row
+    with closing(network.trainer(*data, size, shuffle=False)) as trainer:
+        model.adopt(network)
+        network.row = 0
+        try:
+            while network.epoch == epoch:  # a signal ends a run early
+                left = trainer.batches_per_epoch - network.row // size
+                rates = optimizer.rates(network.step, min(left, SCHEDULED))
+                _, losses = trainer.run(rates, 1, sys.maxsize, 1e8)
+        finally:
+            network.epoch, network.row = epoch, row
+    return float(losses[0])

@@ -1,0 +1,153 @@
+"""What fit() was asked to do, checked before anything changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fallline import _core, batches
+from fallline.batches import are_batches
+from fallline.callbacks import BackupAndRestore, Callback
+from fallline.checks import flag, integer, number
+from fallline.data import Data
+from fallline.errors import message, unknown
+from fallline.optimizers import Optimizer
+from fallline.progress import check_verbose
+from fallline.training.stream import BatchStream
+
+if TYPE_CHECKING:
+    from fallline.network import Network
+
+OPERATION = "Model.fit"
+
+# Batches whose rates a schedule is asked for at once.
+SCHEDULED = 1024
+
+
+class Plan(NamedTuple):
+    """A fit whose every argument is checked."""
+
+    network: _core.Network
+    optimizer: Optimizer
+    train: Data | BatchStream
+    held_out: Data | Any  # or an iterable of batches, or None
+    batch_size: int
+    epochs: int
+    shuffle: bool
+    max_seconds: float
+    callbacks: tuple[Callback, ...]
+    verbose: Any
+
+
+def plan(
+    model: Network,
+    X: Any,
+    y: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    validation_data: Any,
+    validation_split: float,
+    sample_weight: Any,
+    class_weight: Any,
+    shuffle: bool,
+    steps_per_epoch: int | None,
+    max_seconds: float | None,
+    callbacks: Sequence[Callback],
+    verbose: Any,
+) -> Plan:
+    """Check everything before anything changes."""
+    optimizer, _ = model._compiled(OPERATION)
+    batch_size = integer(OPERATION, "batch_size", batch_size, low=1, high=2**31 - 1)
+    epochs = integer(OPERATION, "epochs", epochs, low=0, high=2**63 - 1)
+    check_verbose(verbose, OPERATION)
+    flag(OPERATION, "shuffle", shuffle)
+    seconds = math.inf if max_seconds is None else number(OPERATION, "max_seconds", max_seconds, above=0)
+    steps = None if steps_per_epoch is None else integer(OPERATION, "steps_per_epoch", steps_per_epoch, low=1)
+    train: Data | BatchStream
+    held_out: Any = None
+    if y is None and are_batches(X):
+        share = number(OPERATION, "validation_split", validation_split, low=0, below=1) or None
+        batches.refuse_beside(
+            OPERATION, sample_weight=sample_weight, class_weight=class_weight, validation_split=share
+        )
+        train = BatchStream(X, steps, epochs, OPERATION)
+        network, _ = model.data(*train.first(), train.where(0))
+    else:
+        if steps is not None:
+            got = f"is {steps} beside arrays"
+            raise ValueError(message(OPERATION, "steps_per_epoch", got, "None, or X that gives batches"))
+        network, train = model.data(X, y, sample_weight, OPERATION, class_weight=class_weight)
+        train, held_out = _split(train, validation_split)
+    if validation_data is not None:
+        if held_out is not None:
+            got = "is given beside validation_data"
+            raise ValueError(message(OPERATION, "validation_split", got, "one of them"))
+        held_out = _held_out(model, validation_data, network)
+
+    optimizer.rate(network.step)
+    acting = _checked_callbacks(callbacks, model, held_out is not None)
+    return Plan(network, optimizer, train, held_out, batch_size, epochs, shuffle, seconds, acting, verbose)
+
+
+def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
+    """Return validation data: checked arrays, or batches of which the first is checked."""
+    argument = "validation_data"
+    if are_batches(given, labelled=True):
+        batches_of = iter(given)
+        if batches_of is given:
+            got = f"is a {type(given).__name__}, which can be gone through once"
+            raise ValueError(message(OPERATION, argument, got, "a list of batches, or what starts anew"))
+        where = f"{OPERATION}({argument}[0])"
+        for first in batches_of:
+            model.data(*batches.unpacked(first, where), where, network=network)
+            return given
+        raise batches.empty(OPERATION, argument)
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        got = f"is a {type(given).__name__}"
+        raise TypeError(message(OPERATION, argument, got, "(X, y) or (X, y, sample_weight)"))
+    X, y, *weight = given
+    where = f"{OPERATION}({argument})"
+    return model.data(X, y, weight[0] if weight else None, where, network=network)[1]
+
+
+def _split(data: Data, share: float) -> tuple[Data, Data | None]:
+    share = number(OPERATION, "validation_split", share, low=0, below=1)
+    if share == 0:
+        return data, None
+    n = len(data.x)
+    kept = int(n * (1 - share))
+    if not 0 < kept < n:
+        got = f"is {share:g} of {n} rows"
+        raise ValueError(message(OPERATION, "validation_split", got, "at least one row on each side"))
+    parts = data.part(None, kept), data.part(kept, None)
+    if data.weight is not None and not all(part.weight.any() for part in parts if part.weight is not None):
+        got = f"is {share:g}, which leaves a side with weights that are all 0"
+        raise ValueError(message(OPERATION, "validation_split", got, "a positive weight on each side"))
+    return parts
+
+
+def _checked_callbacks(callbacks: Any, model: Network, validated: bool) -> tuple[Callback, ...]:
+    if isinstance(callbacks, Callback) or not np.iterable(callbacks):
+        raise TypeError(message(OPERATION, "callbacks", f"is {callbacks!r}", "a list of Callback objects"))
+    made = tuple(callbacks)
+    names = ["loss", *(metric.name for metric in model.metrics)]
+    names += [f"val_{name}" for name in names] if validated else []
+    names += [name for callback in made for name in getattr(callback, "logged", ())]
+    for i, callback in enumerate(made):
+        if not isinstance(callback, Callback):
+            got = f"is {callback!r}"
+            raise TypeError(
+                message(OPERATION, f"callbacks[{i}]", got, "a Callback object, e.g. EarlyStopping()")
+            )
+        if callback.monitor is not None and callback.monitor not in names:
+            raise unknown(OPERATION, f"callbacks[{i}].monitor", callback.monitor, names)
+    backups = [callback for callback in made if isinstance(callback, BackupAndRestore)]
+    if len(backups) > 1:
+        got = f"has {len(backups)} of BackupAndRestore"
+        raise ValueError(message(OPERATION, "callbacks", got, "one at most"))
+    # A backup holds what the others have done.
+    return (*(callback for callback in made if callback not in backups), *backups)
