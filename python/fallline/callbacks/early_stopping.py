@@ -79,7 +79,8 @@ class EarlyStopping(Monitor):
             return
         improved = self.improved(epoch, logs)
         if self.restore_best_weights and (improved or self._best_weights is None):
-            self._best_weights = self.model.get_weights()
+            with self.model.averaged():  # which are those that validation sees
+                self._best_weights = self.model.get_weights()
         self._waited += 1
         if improved:
             if self.baseline is None or self.better(self.best, self.baseline):

@@ -45,7 +45,7 @@ class Optimizer(Declaration):
         clip_value: largest absolute value of an entry of the gradient, or None.
         average: b in (0, 1): keep beside the weights w their exponentially weighted average a, corrected for
             its start: a ← a + (1 − b) / (1 − bᵗ) · (w − a) after update t = 1, 2, ... (Polyak & Juditsky 1992).
-            Or None.
+            fit() validates with it, `with model.averaged():` puts it in the weights' place. Or None.
     """
 
     name: ClassVar[str]

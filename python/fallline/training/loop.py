@@ -142,11 +142,12 @@ class Fit:
         self.logs = {"loss": loss} | self.model.scores(*self.trainer.measured())
         held_out = self.plan.held_out
         if held_out is not None:
-            scores = (
-                self.model.measure(held_out)
-                if isinstance(held_out, Data)
-                else batches.measure(self.model, held_out, OPERATION, "validation_data")
-            )
+            with self.model.averaged():
+                scores = (
+                    self.model.measure(held_out)
+                    if isinstance(held_out, Data)
+                    else batches.measure(self.model, held_out, OPERATION, "validation_data")
+                )
             self.logs |= {f"val_{name}": value for name, value in scores.items()}
         backups = [c for c in self.plan.callbacks if isinstance(c, BackupAndRestore)]
         for callback in self.plan.callbacks:
