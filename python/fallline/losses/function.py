@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fallline.checks import flag
-from fallline.declaration import LostFunction
 from fallline.errors import message
 from fallline.losses.loss import Loss
 
@@ -54,7 +52,7 @@ class FunctionLoss(Loss):
             got = f"is {function!r}"
             raise TypeError(message("FunctionLoss", "function", got, "a function of y_true and y_pred"))
         self.function = function
-        self.name = _name(function)  # type: ignore[misc]
+        self.name = getattr(function, "__name__", type(function).__name__)  # type: ignore[misc]
         self.classes = flag("FunctionLoss", "classes", classes)
 
     @property
@@ -74,18 +72,23 @@ class FunctionLoss(Loss):
     def run(self, y_true: Array, y_pred: Array) -> tuple[Float64Array, Array]:
         """Call the function and check its answer; the core calls it."""
         answer = self.function(y_true, y_pred)
-        operation = "loss" if isinstance(self.function, LostFunction) else _name(self.function)
         if not isinstance(answer, tuple) or len(answer) != 2:
             got = f"is a {type(answer).__name__}"
-            raise TypeError(message(operation, "answer", got, "(values (n,), gradients (n, outputs))"))
+            raise TypeError(
+                message(
+                    "FunctionLoss", f"answer of {self.name!r}", got, "(values (n,), gradients (n, outputs))"
+                )
+            )
         values, gradients = (np.asarray(part) for part in answer)
         for what, part, shape in (("values", values, (len(y_pred),)), ("gradients", gradients, y_pred.shape)):
             if part.shape != shape:
-                raise ValueError(message(operation, what, f"have shape {part.shape}", f"{shape}"))
+                raise ValueError(
+                    message(
+                        "FunctionLoss", f"{what} of {self.name!r}", f"have shape {part.shape}", f"{shape}"
+                    )
+                )
             if part.dtype.kind not in "fiub":
-                raise TypeError(message(operation, what, f"have dtype {part.dtype}", "numbers"))
+                raise TypeError(
+                    message("FunctionLoss", f"{what} of {self.name!r}", f"have dtype {part.dtype}", "numbers")
+                )
         return np.ascontiguousarray(values, np.float64), np.ascontiguousarray(gradients, y_pred.dtype)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
