@@ -16,7 +16,6 @@ TWINS = {
     "binary_cross_entropy": losses.binary_cross_entropy,
 }
 LAST = {"mse": "linear", "cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-TORCH_OPTIMIZERS = {"SGD": "SGD", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
 
 
 def random_network(seed):
@@ -101,41 +100,33 @@ def test_gradients_agree_with_torch(seed, torch):
         np.testing.assert_allclose(g, w.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def torch_optimizer(torch, name, weights, options):
-    """The torch optimizer of the same meaning; decoupled decay only where torch has it."""
-    options = dict(options)
-    made = {"lr": options.pop("learning_rate")}
-    if "beta_1" in options or "beta_2" in options:
-        made["betas"] = (options.pop("beta_1", 0.9), options.pop("beta_2", 0.999))
-    if name == "RMSProp":
-        made |= {"alpha": options.pop("rho", 0.9)}
-    if "epsilon" in options:
-        made["eps"] = options.pop("epsilon")
-    elif name != "SGD":
-        made["eps"] = 1e-8
-    return getattr(torch.optim, TORCH_OPTIMIZERS[name])(weights, **made, **options)
+# (ours, torch's name and arguments); all rules meet their peers on plain arrays in test_optimizer_peers.py
+PEERS = [
+    (fl.SGD(0.1), "SGD", {"lr": 0.1}),
+    (fl.SGD(0.05, momentum=0.9, nesterov=True), "SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    (fl.RMSProp(0.01), "RMSprop", {"lr": 0.01, "alpha": 0.9, "eps": 1e-8}),
+    (fl.AdaGrad(0.1), "Adagrad", {"lr": 0.1, "eps": 1e-10}),
+    (fl.AdaDelta(), "Adadelta", {"lr": 1.0, "rho": 0.95, "eps": 1e-6}),
+    (fl.Adam(0.01, amsgrad=True, l2=0.1), "Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1}),
+    (fl.AdamW(0.01, weight_decay=0.1), "AdamW", {"lr": 0.01, "weight_decay": 0.1}),
+    (fl.NAdam(0.01, epsilon=1e-4), "NAdam", {"lr": 0.01, "eps": 1e-4}),
+]
 
 
-@pytest.mark.parametrize(
-    "case, options",
-    [(c, o) for c, o in VARIANTS if c.name == "AdamW" or "weight_decay" not in o],
-    ids=label,
-)
-def test_fifty_steps_agree_with_torch(case, options, torch):
-    if case.name == "AdamW":
-        options = {"weight_decay": 0.01, **options}
+@pytest.mark.parametrize("ours, name, arguments", PEERS, ids=lambda v: v if isinstance(v, str) else "")
+def test_fifty_steps_agree_with_torch(ours, name, arguments, torch):
     model, twin, x, labels, _ = random_network(203)
-    model.compile(case.make(**options), model.loss.name)
+    model.compile(ours, model.loss.name)
     weights, torch_loss = torch_network(torch, model, twin.names)
-    optimizer = torch_optimizer(torch, case.name, weights, options)
+    optimizer = getattr(torch.optim, name)(weights, **arguments)
     for _ in range(50):
         optimizer.zero_grad()
         value = torch_loss(x, labels)
         value.backward()
         optimizer.step()
         assert model.train_on_batch(x, labels) == pytest.approx(value.item(), rel=1e-8)
-    for ours, theirs in zip(model.get_weights(), weights, strict=True):
-        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=0, atol=1e-9)
+    for w, theirs in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("case, options", VARIANTS, ids=label)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -184,3 +186,60 @@ def test_threads_do_not_change_the_bits(rng):
             models.append(model)
     assert histories[0] == histories[1]
     assert_same_model(*models)
+
+
+class OwnScale(fl.Layer):
+    """Learned factors, in NumPy."""
+
+    def build(self, inputs):
+        self.add_parameter("factor", (inputs,), "ones")
+
+    def forward(self, x, training):
+        self.x = x
+        return x * self.factor
+
+    def backward(self, gradient):
+        self.add_gradient("factor", (gradient * self.x).sum(axis=0))
+        return gradient * self.factor
+
+
+def squared(y_true, y_pred):
+    """The values and gradients of a user's own loss."""
+    return ((y_pred - y_true) ** 2).mean(axis=1), 2 * (y_pred - y_true) / y_pred.shape[1]
+
+
+KINDS = {
+    "own layer": ([OwnScale(), fl.Dense(4)], "adam", "mse"),
+    "own loss": ([fl.Dense(4)], "adam", squared),
+    "normalised": ([fl.Dense(8), fl.BatchNormalization(), fl.Dense(4)], "adam", "mse"),
+    "residual": ([fl.Residual([fl.Dense(8, "tanh")]), fl.Dense(4)], "adam", "mse"),
+    "averaged": ([fl.Dense(4)], fl.SGD(0.1, momentum=0.9, average=0.9, clip_norm=0.5), "mse"),
+    "scheduled": ([fl.Dense(4)], fl.SGD(fl.schedules.CosineDecay(0.1, 20)), "mse"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cut_after", [None, 4])
+def test_every_kind_of_model(kind, cut_after, blobs, tmp_path):
+    """As arrays, and the same again after a power cut within an epoch."""
+    layers, optimizer, loss = KINDS[kind]
+    x, y = blobs[0], np.eye(4)[blobs[1]]
+    whole, stream, resumed = (fl.Model([fl.Input(8), *layers], seed=2) for _ in range(3))
+    for model in (whole, stream, resumed):
+        model.compile(copy.copy(optimizer), loss, metrics=["mae"])
+    expected = whole.fit(x, y, batch_size=BATCH, epochs=3, shuffle=False, validation_data=(x, y))
+    if cut_after is not None:
+
+        def fail(batch, logs):
+            if (stream.get_state()["epoch"], batch) == (1, cut_after):
+                raise InterruptedError
+
+        backup = fl.BackupAndRestore(tmp_path / "fit", every_batches=2)
+        callbacks = [backup, fl.LambdaCallback(on_batch_end=fail)]
+        with pytest.raises(InterruptedError):
+            stream.fit(cut(x, y), epochs=3, validation_data=(x, y), callbacks=callbacks)
+        stream = resumed
+    backup = [] if cut_after is None else [fl.BackupAndRestore(tmp_path / "fit")]
+    history = stream.fit(cut(x, y), epochs=3, validation_data=cut(x, y), callbacks=backup)
+    assert history.history == expected.history
+    assert_same_model(stream, whole)

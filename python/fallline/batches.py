@@ -39,7 +39,7 @@ def _is_labelled(batch: Any) -> bool:
 def _rank(value: Any) -> int:
     if isinstance(value, list | tuple):
         return 1 + (_rank(value[0]) if value else 0)
-    return int(getattr(value, "ndim", 0))
+    return len(getattr(value, "shape", ()))
 
 
 def unpacked(batch: Any, where: str) -> tuple[Any, Any, Any]:

@@ -74,6 +74,11 @@ def _name_in_files(kind: type[Declaration]) -> str:
     return own + kind.namespace + kind.__name__
 
 
+def brief(text: str, most: int = 60) -> str:
+    """Cut a description, such as one with a number for each column, to fit into a table."""
+    return text if len(text) <= most else f"{text[: most - 4]}...)"
+
+
 class LostFunction:
     """Stands in a loaded model for a Python function, which a file cannot hold."""
 

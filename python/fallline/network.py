@@ -12,7 +12,7 @@ import numpy as np
 from fallline import _core, batches, initializers
 from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
-from fallline.declaration import resolve
+from fallline.declaration import brief, resolve
 from fallline.errors import message
 from fallline.layers import Embedding, Input, Layer
 from fallline.layers.layer import activation_after, as_weight
@@ -342,7 +342,7 @@ class Network:
             width = None if width is None else each.output_width(width)
             known = width is not None
             rows.append(
-                (_brief(repr(each)), f"(*, {width})" if known else "?", f"{count:,}" if known else "?")
+                (brief(repr(each)), f"(*, {width})" if known else "?", f"{count:,}" if known else "?")
             )
         built = self.inputs is not None
         table = [
@@ -396,8 +396,3 @@ def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     if not any(not isinstance(layer, Input) for layer in made):
         raise ValueError(message("Model", "layers", f"is {list(made)}", "at least one layer that computes"))
     return tuple(copy.copy(layer) for layer in made)
-
-
-def _brief(text: str, most: int = 60) -> str:
-    """Cut a description, such as one with a number for each column, to fit into a table."""
-    return text if len(text) <= most else f"{text[: most - 4]}...)"

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import fallline
-from codebase.tree import ROOT
+from codebase.tree import PACKAGE, ROOT
 from fallline import _core
 
 COMMAND_BLOCK = re.compile(r"```(?:bash|sh|shell|console)\n(.*?)```", re.DOTALL)
@@ -52,6 +52,24 @@ def test_extras_in_the_readme_exist():
     extras = set(importlib.metadata.metadata("fallline").get_all("Provides-Extra"))
     named = re.findall(r"(?:\.|fallline)\[([\w,]+)\]", (ROOT / "README.md").read_text())
     assert {extra for group in named for extra in group.split(",")} <= extras
+
+
+def test_extras_that_code_asks_for_exist():
+    """What an error names can be installed."""
+    calls = re.findall(
+        r'require\(\s*"[\w.]+", "(\w+)"', "".join(p.read_text() for p in PACKAGE.rglob("*.py"))
+    )
+    declared = re.findall(r"^([\w-]+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert "tensorboard" in calls
+    assert set(calls) <= set(declared)
+
+
+def test_the_guide_to_training_runs(tmp_path, monkeypatch):
+    """Its Python blocks, one after the other, as one script."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/training.md").read_text(), re.DOTALL)
+    assert len(blocks) > 3
+    exec(compile("\n".join(blocks), "docs/training.md", "exec"), {"__name__": "guide"})
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,6 @@ def steps_on_a_slope(optimizer, count):
     return -np.diff(path(optimizer, np.ones_like, [0.0], count)[:, 0])
 
 
-def test_the_steps_of_adagrad_shrink_with_the_root_of_time():
-    steps = steps_on_a_slope(fl.AdaGrad(0.1, epsilon=0.0), 200)
-    np.testing.assert_allclose(steps, 0.1 / np.sqrt(np.arange(1, 201)), rtol=1e-13)
-
-
 def test_the_steps_of_rmsprop_do_not_shrink():
     """Its mean square forgets: the steps tend to the rate from wherever it starts."""
     for init, first in (("zero", 1 / np.sqrt(0.1)), ("first", 1.0), ("one", 1.0)):

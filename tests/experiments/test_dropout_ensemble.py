@@ -1,4 +1,4 @@
-"""Dropout as an average over all thinned networks: Hinton et al. 2012; Srivastava et al. 2014."""
+"""Dropout as an average over thinned networks: Hinton et al. 2012, Wan et al. 2013, Srivastava et al. 2014."""
 
 from __future__ import annotations
 
@@ -67,3 +67,47 @@ def test_scaling_while_training_is_scaling_the_weights_while_predicting(rng):
         np.testing.assert_allclose(
             activations.softmax(x * kept @ unscaled + bias), thinned, rtol=0, atol=1e-12
         )
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.2])
+def test_dropped_weights(rate):
+    """With weights of 1 and inputs 1, 2, 4, ..., the output of a step has its mask as binary digits."""
+    bits, steps = 20, 1500
+    model = fl.Model(
+        [fl.Input(bits), fl.DropConnect(1, rate, use_bias=False, kernel_initializer="ones")],
+        seed=4,
+        dtype="float64",
+    )
+    model.compile(fl.SGD(0.0), "mse")
+    x = 2.0 ** np.arange(bits)[None]
+    outputs = np.sqrt([model.train_on_batch(x, [[0.0]]) for _ in range(steps)]) * (1 - rate)
+    kept = np.rint(outputs).astype(int)
+    np.testing.assert_allclose(outputs, kept, rtol=1e-12)
+    masks = kept[:, None] >> np.arange(bits) & 1
+    error = np.sqrt(rate * (1 - rate) / steps)
+    assert np.abs(masks.mean(axis=0) - (1 - rate)).max() < 4.5 * error
+    correlation = np.corrcoef(np.hstack([masks[1:], masks[:-1]]).T) - np.eye(2 * bits)
+    assert np.abs(correlation).max() < 5 / np.sqrt(steps)
+    np.testing.assert_array_equal(model.predict(x), x.sum(keepdims=True))
+
+
+@pytest.mark.parametrize("make", [fl.SGD, fl.Adam])
+def test_norms_stay_below_their_limit(make, rng):
+    """Srebro et al. 2005: after each update, columns that are too long are shortened, the others left alone."""
+    x, y, limit = rng.normal(size=(64, 6)), rng.normal(size=(64, 5)) * np.arange(1, 6), 0.5
+    weights, found = [0.3 * rng.normal(size=(6, 5)), np.zeros(5)], []
+    for constraint in (None, fl.MaxNorm(limit)):
+        model = fl.Model([fl.Input(6), fl.Dense(5, kernel_constraint=constraint)], seed=0, dtype="float64")
+        model.compile(make(0.3), "mse")
+        model.set_weights(weights)
+        model.train_on_batch(x, y)
+        found.append(model.get_weights()[0])
+        for _ in range(20):
+            model.train_on_batch(x, y)
+            length = np.linalg.norm(model.get_weights()[0], axis=0)
+            assert constraint is None or length.max() <= limit * (1 + 1e-12)
+    free, bound = found
+    length = np.linalg.norm(free, axis=0)
+    assert (length > limit).any()
+    assert (length < limit).any()
+    np.testing.assert_allclose(bound, free * np.minimum(1, limit / length), rtol=1e-12)

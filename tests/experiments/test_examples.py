@@ -41,11 +41,9 @@ def test_conclusion(name, printed, request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, source in SCRIPTS.items() if "--picture" in source])
-def test_picture(name, printed, tmp_path):
+def test_picture(name, printed):
     pytest.importorskip("matplotlib")
-    picture = tmp_path / "drawn.png"
-    printed(name, "--picture", str(picture))
-    assert picture.stat().st_size > 10000
+    assert printed(name).picture.stat().st_size > 10000
 
 
 def test_examples_are_short():

@@ -19,7 +19,11 @@ def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int
     size = integer(operation, "batch_size", batch_size, low=1, high=2**31 - 1)
     optimizer, _ = model._compiled(operation)
     network, data = model.data(X, y, sample_weight, operation)
-    optimizer.rate(network.step)
+    rate = optimizer.rate(network.step)
+    if len(data.x) <= size:
+        loss = network.train_on_batch(*data, rate)
+        model.adopt(network)
+        return loss
     epoch, row = network.epoch, network.row
     with closing(network.trainer(*data, size, shuffle=False)) as trainer:
         model.adopt(network)

@@ -1,0 +1,139 @@
+// Trainers: over arrays, and over batches given one by one.
+#include "bindings/py_network.h"
+
+namespace fallline {
+namespace {
+
+// A trainer of either dtype, until it is closed.
+template <template <class> class Of>
+class Closable {
+ public:
+  double running_loss() const {
+    return visit([](auto& trainer) { return trainer.running_loss(); });
+  }
+  py::tuple sums() const {
+    const LossSums sums = visit([](auto& trainer) { return trainer.sums(); });
+    return py::make_tuple(sums.loss, sums.weight);
+  }
+  // Lets go of the model and the data, once a run on another thread is over.
+  void close() { state_.reset(); }
+
+ protected:
+  // In the order of their making: the trainer goes first, the network last.
+  struct State {
+    py::object network;
+    std::vector<py::array> arrays;
+    EitherDtype<Of> trainer;
+  };
+
+  explicit Closable(const py::object& network) : state_(std::make_shared<State>()) { state_->network = network; }
+
+  // f(trainer) with the trainer of this dtype.
+  template <class F>
+  auto visit(F&& f) const {
+    const std::shared_ptr<State> state = state_;
+    if (!state) throw std::runtime_error("Trainer: it has been closed; expected an open trainer");
+    return std::visit([&](const auto& trainer) { return f(*trainer); }, state->trainer);
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+class PyTrainer : public Closable<Trainer> {
+ public:
+  PyTrainer(const py::object& owner, const py::object& x, const py::object& y, const py::object& weight,
+            std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena)
+      : Closable(owner) {
+    if (batch_size < 1)
+      throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
+    const auto route = through_arena ? GradientRoute::arena : GradientRoute::automatic;
+    py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
+      Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays);
+      T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data.rows, "Model.fit", state_->arrays);
+      const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data.rows));
+      state_->trainer = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
+    });
+  }
+
+  std::int64_t batches_per_epoch() const {
+    return visit([](auto& trainer) { return trainer.batches_per_epoch(); });
+  }
+  void resume(double loss_sum, double weight_sum) const {
+    visit([&](auto& trainer) { trainer.resume({loss_sum, weight_sum}); });
+  }
+
+  py::tuple run(const std::vector<double>& rates, std::int64_t max_epochs, std::int64_t max_batches,
+                double max_seconds) {
+    if (rates.empty()) throw py::value_error("Trainer.run: learning_rates has length 0; expected at least one");
+    std::vector<double> losses;
+    const std::int64_t batches = visit([&](auto& trainer) {
+      return without_gil([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
+    });
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    return py::make_tuple(batches, py::array_t<double>(static_cast<py::ssize_t>(losses.size()), losses.data()));
+  }
+};
+
+class PyStreamTrainer : public Closable<StreamTrainer> {
+ public:
+  explicit PyStreamTrainer(const py::object& owner) : Closable(owner) {
+    py::cast<const PyNetwork&>(owner).visit(
+        [&]<class T>(Engine<T>& e) { state_->trainer = std::make_unique<StreamTrainer<T>>(e.network); });
+  }
+
+  void train(const py::object& x, const py::object& y, const py::object& weight, double learning_rate,
+             const py::object& predictions) const {
+    visit([&]<class T>(StreamTrainer<T>& trainer) {
+      std::vector<py::array> owners;
+      const Data<T> data = PyNetwork::checked<T>(trainer.network(), x, y, weight, "Model.fit", owners);
+      T* kept = PyNetwork::predictions_of<T>(trainer.network(), predictions, data.rows, "Model.fit", owners);
+      // A signal whose handler does not raise lets the batch be taken again.
+      while (!without_gil([&] { return trainer.train(data, learning_rate, kept); }))
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    });
+  }
+  double finish_epoch() const {
+    return visit([](auto& trainer) { return trainer.finish_epoch(); });
+  }
+  std::int64_t batch() const {
+    return visit([](auto& trainer) { return trainer.batch(); });
+  }
+  void resume(double loss_sum, double weight_sum, std::int64_t batch) const {
+    visit([&](auto& trainer) { trainer.resume({loss_sum, weight_sum}, batch); });
+  }
+};
+
+}  // namespace
+
+void bind_trainers(py::module_& m, py::class_<PyNetwork>& network) {
+  py::class_<PyTrainer>(m, "Trainer")
+      .def_property_readonly("batches_per_epoch", &PyTrainer::batches_per_epoch)
+      .def_property_readonly("running_loss", &PyTrainer::running_loss)
+      .def_property_readonly("sums", &PyTrainer::sums)
+      .def("resume", &PyTrainer::resume, py::arg("loss_sum"), py::arg("weight_sum"))
+      .def("run", &PyTrainer::run, py::arg("learning_rates"), py::arg("max_epochs"), py::arg("max_batches"),
+           py::arg("max_seconds"))
+      .def("close", &PyTrainer::close);
+
+  py::class_<PyStreamTrainer>(m, "StreamTrainer")
+      .def(py::init<const py::object&>(), py::arg("network"))
+      .def_property_readonly("batch", &PyStreamTrainer::batch)
+      .def_property_readonly("running_loss", &PyStreamTrainer::running_loss)
+      .def_property_readonly("sums", &PyStreamTrainer::sums)
+      .def("train", &PyStreamTrainer::train, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+           py::arg("learning_rate"), py::arg("predictions") = py::none())
+      .def("finish_epoch", &PyStreamTrainer::finish_epoch)
+      .def("resume", &PyStreamTrainer::resume, py::arg("loss_sum"), py::arg("weight_sum"), py::arg("batch"))
+      .def("close", &PyStreamTrainer::close);
+
+  network.def(
+      "trainer",
+      [](const py::object& n, const py::object& x, const py::object& y, const py::object& weight,
+         std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
+        return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, shuffle, predictions, through_arena);
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(), py::arg("batch_size") = 32,
+      py::arg("shuffle") = true, py::arg("predictions") = py::none(), py::arg("through_arena") = false);
+}
+
+}  // namespace fallline
