@@ -18,7 +18,8 @@ constexpr double flops_of_long_steps = 1e8;
 
 // Rows that go through all layers together outside training.
 constexpr int inference_block = 128;
-constexpr double flops_worth_a_reader = 4e5;
+// A reader takes part from about a tenth of a millisecond on: on a busy machine its start may take many times that.
+constexpr double flops_worth_a_reader = 1e7;
 
 Source from_row(Source source, std::int64_t row) {
   source.data = static_cast<const char*>(source.data) + row * source.row_stride;
@@ -162,18 +163,21 @@ typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_r
     order_.resize(static_cast<std::size_t>(rows));
     std::iota(order_.begin(), order_.end(), 0);
     step_.emplace(network_, data_, rows, GradientRoute::automatic);
+    pace_ = Pace(step_->team_size(), network_.flops_per_row() * rows > flops_of_long_steps);
     compilation_ = network_.compilations();
   }
   step_->keep_predictions(predictions);
   step_->stop_beyond(interrupts);
   auto result = Step<T>::Result::done;
-  run_team(step_->team_size(), [&](Team& team, int thread) {
+  const auto begun = std::chrono::steady_clock::now();
+  run_team(pace_.threads(), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
     team.barrier(thread);
     if (team.broken()) return;
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
     if (thread == 0) result = outcome;
   });
+  pace_.record(1, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   if (result == Step<T>::Result::done) ++network_.step;
   return result;
 }

@@ -88,6 +88,7 @@ class BatchTrainer {
   Data<T> data_;
   std::vector<std::int64_t> order_;
   std::optional<Step<T>> step_;
+  Pace pace_{1, true};
   int compilation_ = 0;
 };
 
