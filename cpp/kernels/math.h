@@ -1,5 +1,5 @@
 // exp, log, tanh and their kin on vectors, within a few units in the last place. Coefficients from the Cephes library
-// (S. L. Moshier); the reductions use fma, so that every target with an FMA unit gives the same bits.
+// (S. L. Moshier) but for the normal distribution; the reductions use fma, so that every target with an FMA unit gives the same bits.
 #pragma once
 
 #include <limits>
@@ -8,6 +8,17 @@
 
 namespace fallline {
 namespace {
+
+// NaN passes through both.
+template <class T>
+FALLLINE_INLINE Vec<T> at_least(Vec<T> x, T least) {
+  return x < least ? broadcast(least) : x;
+}
+template <class T>
+FALLLINE_INLINE Vec<T> cut(Vec<T> x, T least, T most) {
+  const Vec<T> low = broadcast(least), high = broadcast(most);
+  return x < low ? low : (x > high ? high : x);
+}
 
 // c[0] x^n + c[1] x^(n-1) + ... + c[n], by Horner's rule.
 template <class T, std::size_t N>
@@ -62,8 +73,7 @@ struct ExpReduction {
 
   FALLLINE_INLINE ExpReduction(Vec<T> x, T least, T most) {
     using Bits = FloatBits<T>;
-    const Vec<T> low = broadcast(least), high = broadcast(most);
-    const Vec<T> clamped = x < low ? low : (x > high ? high : x);
+    const Vec<T> clamped = cut<T>(x, least, most);
     const Vec<T> shifted = fma(clamped, broadcast(T(1.4426950408889634074)), broadcast(Bits::round_to_int));
     const Vec<T> whole = shifted - Bits::round_to_int;
     r = fma(whole, broadcast(-Bits::ln2_low), fma(whole, broadcast(-Bits::ln2_high), clamped));
@@ -173,6 +183,47 @@ FALLLINE_INLINE Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> numerator = x < T(0) ? decay : broadcast(T(1));
   return numerator / (T(1) + decay);
 }
+
+// ln(1 + e^x)
+template <class T>
+FALLLINE_INLINE Vec<T> softplus(Vec<T> x) {
+  const Vec<T> positive = x < T(0) ? Vec<T>{} : x;
+  return positive + log1p<T>(exp<T>(-abs<T>(x)));
+}
+
+// (u + 5) e^(u^2/2) P(X > u) for a standard normal X, as a polynomial in (u - 5) / (u + 5): interpolated at Chebyshev
+// nodes, u up to 15 and to 40.
+FALLLINE_INLINE Vec<float> normal_tail(Vec<float> s) {
+  constexpr float c[] = {3.950648572e-4f, -9.888279504e-4f, -2.960996177e-3f, 2.088904463e-2f,  -6.911326651e-2f,
+                         1.650039256e-1f, -3.135345257e-1f, 4.953066195e-1f,  -6.653824588e-1f, 7.691930396e-1f};
+  return polynomial(s, c);
+}
+FALLLINE_INLINE Vec<double> normal_tail(Vec<double> s) {
+  constexpr double c[] = {2.20618608579568861e-9,  7.57370245695260291e-9,  -1.0623937439932971e-8,
+                          -6.65400740125251116e-8, 4.38523607919232902e-8,  4.34312430010471835e-7,
+                          -3.37631879564460744e-7, -2.77026489468599207e-6, 3.98127492314160308e-6,
+                          1.66816944466908831e-5,  -4.97628886802980786e-5, -5.93758678021216966e-5,
+                          5.44899070773315855e-4,  -7.97869373946913757e-4, -2.99337677015935331e-3,
+                          2.07950667974165969e-2,  -6.91186387064043669e-2, 1.65020366170511145e-1,
+                          -3.13533156671299527e-1, 4.95305615969973883e-1,  -6.65382502890056764e-1,
+                          7.69193049750062967e-1};
+  return polynomial(s, c);
+}
+
+// The standard normal distribution, exact in its tail: e^(-x^2/2), and P(X <= x) = (1 + erf(x / sqrt(2))) / 2.
+template <class T>
+struct Normal {
+  Vec<T> bell, below;
+
+  explicit FALLLINE_INLINE Normal(Vec<T> x) {
+    const Vec<T> u = min<T>(abs<T>(x), broadcast(T(40)));  // where both are 0
+    const Vec<T> square = u * u, lost = fma(u, u, -square);
+    const Vec<T> rounded = exp<T>(T(-0.5) * square);
+    bell = fma(rounded, T(-0.5) * lost, rounded);
+    const Vec<T> tail = bell * (normal_tail((u - T(5)) / (u + T(5))) / (u + T(5)));
+    below = x < T(0) ? tail : T(1) - tail;
+  }
+};
 
 }  // namespace
 }  // namespace fallline

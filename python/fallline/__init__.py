@@ -47,6 +47,7 @@ from fallline.initializers import (
     Zeros,
 )
 from fallline.layers import (
+    ELU,
     Activation,
     BatchNormalization,
     Dense,
@@ -56,6 +57,7 @@ from fallline.layers import (
     Input,
     Layer,
     LayerNormalization,
+    LeakyReLU,
     Maxout,
     ParameterGroup,
     PReLU,
@@ -85,6 +87,7 @@ from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
 
 __all__ = [
+    "ELU",
     "L1",
     "L1L2",
     "L2",
@@ -125,6 +128,7 @@ __all__ = [
     "LambdaCallback",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "LearningRateScheduler",
     "LecunNormal",
     "LecunUniform",

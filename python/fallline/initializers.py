@@ -204,14 +204,14 @@ def check(value: Any, operation: str, argument: str) -> Any:
 
 
 def made(value: Any, activation: str) -> Draw:
-    """Return the function that a checked value means; "auto" looks at the activation that follows.
+    """Return the function that a checked value means; "auto" is what the activation that follows asks for.
 
     Example:
-        >>> made("auto", "relu"), made("auto", "tanh"), made("zeros", "tanh")
-        (HeNormal(), GlorotUniform(), Zeros())
+        >>> made("auto", "relu"), made("auto", "tanh"), made("auto", "selu"), made("zeros", "tanh")
+        (HeNormal(), GlorotUniform(), LecunNormal(), Zeros())
     """
     if value == "auto":
-        value = HeNormal.name if ACTIVATIONS[activation].relu_like else GlorotUniform.name
+        value = ACTIVATIONS[activation].kernel
     if not isinstance(value, str):
         draws: Draw = value
         return draws

@@ -27,7 +27,7 @@ def activate(name: str, x: ArrayLike, *, out: FloatArray | None = None) -> Float
     """Return the activation of x that the name tells; softmax goes over the last axis.
 
     Args:
-        name: "linear", "relu", "sigmoid", "tanh" or "softmax".
+        name: e.g. "relu"; fallline.activations documents them.
         x: array of any shape.
         out: where to write, of the shape and dtype of x. Default: a new array.
 
@@ -113,7 +113,8 @@ def dense_backward(
         activation: a name. Default None: linear.
 
     Raises:
-        ValueError: shapes that do not fit, or an unknown activation.
+        ValueError: shapes that do not fit, an unknown activation, or one whose slope does not follow from its
+            output: "gelu", "silu", ...
 
     Example:
         >>> one = np.ones((1, 1))

@@ -110,9 +110,29 @@ LAYERS = [
     ),
     LayerCase(
         fl.Activation,
-        variants=tuple({"name": name} for name in ("linear", "relu", "sigmoid", "tanh", "softmax")),
+        variants=tuple({"name": name} for name in ("linear", "relu", "sigmoid", "tanh", "gelu", "softmax")),
         units=same_width,
         bad=(({"name": "sigmod"}, ValueError, "sigmoid"), ({"name": 3}, TypeError, "name")),
+    ),
+    LayerCase(
+        fl.LeakyReLU,
+        variants=({"negative_slope": 0.3}, {"negative_slope": 0.0}),
+        units=same_width,
+        bad=(
+            ({"negative_slope": -0.1}, ValueError, "negative_slope"),
+            ({"negative_slope": np.inf}, ValueError, "negative_slope"),
+            ({"negative_slope": "small"}, TypeError, "negative_slope"),
+        ),
+    ),
+    LayerCase(
+        fl.ELU,
+        variants=({"alpha": 0.5}, {"alpha": 1.0}),
+        units=same_width,
+        bad=(
+            ({"alpha": -0.1}, ValueError, "alpha"),
+            ({"alpha": np.nan}, ValueError, "alpha"),
+            ({"alpha": None}, TypeError, "alpha"),
+        ),
     ),
     LayerCase(
         fl.Dropout,

@@ -92,14 +92,29 @@ def test_initializers(make, options, mean, std, bound):
 
 
 @pytest.mark.parametrize(
-    "activation, variance", [("relu", 2 / 300), ("tanh", 2 / 500), (None, 2 / 500), ("softmax", 2 / 500)]
+    "activation, variance",
+    [
+        ("relu", 2 / 300),
+        ("gelu", 2 / 300),
+        ("swish", 2 / 300),
+        ("selu", 1 / 300),
+        ("tanh", 2 / 500),
+        (None, 2 / 500),
+        ("softmax", 2 / 500),
+    ],
 )
 def test_automatic_initial_weights_look_at_the_activation(activation, variance):
     for layers in ([fl.Dense(200, activation)], [fl.Dense(200), fl.Activation(activation or "linear")]):
         kernel, bias = fl.Model([fl.Input(300), *layers], seed=2).get_weights()
         assert kernel.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / kernel.size))
-        assert (np.abs(kernel).max() <= np.sqrt(3 * variance)) == (activation != "relu")
+        assert (np.abs(kernel).max() <= np.sqrt(3 * variance)) == (variance == 2 / 500)  # uniform, not normal
         np.testing.assert_array_equal(bias, 0)
+
+
+@pytest.mark.parametrize("layer", [fl.LeakyReLU(0.3), fl.ELU(2.0)], ids=repr)
+def test_automatic_initial_weights_look_at_layers_with_a_parameter(layer):
+    kernel = fl.Model([fl.Input(300), fl.Dense(200), layer], seed=2).get_weights()[0]
+    assert kernel.var() == pytest.approx(2 / 300, rel=4 * np.sqrt(2 / kernel.size))
 
 
 def test_two_layers_of_one_shape_start_differently():

@@ -49,6 +49,7 @@ inline Spec activation(const char* name) {
 inline Spec loss(const char* name, const char* reduction = "mean") {
   Spec s = spec("name", name);
   s.set("reduction", std::string(reduction));
+  s.set("label_smoothing", 0.0);  // of the cross-entropies
   return s;
 }
 
@@ -59,6 +60,7 @@ inline Spec adam() {
   s.set("beta_1", 0.9);
   s.set("beta_2", 0.999);
   s.set("epsilon", 1e-7);
+  s.set("epsilon_hat", 0.0);
   return s;
 }
 

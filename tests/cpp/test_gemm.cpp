@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "activation_formulas.h"
 #include "kernel_cases.h"
 
 namespace fallline::testing {
@@ -64,23 +65,14 @@ struct Reference {
   }
 };
 
-// An activation as formulas: y from z, and dz from dy and y. Exact ones lose no bit.
-struct Formula {
-  double (*value)(double z);
-  double (*gradient)(double dy, double y);
-  bool exact;
-};
+// Activations that tiles apply themselves, one that follows them, and one with a parameter.
+const std::vector<std::string> product_activations{"linear", "relu", "tanh", "leaky_relu"};
 
-Formula formula(const std::string& activation) {
-  if (activation == "linear") return {[](double z) { return z; }, [](double dy, double) { return dy; }, true};
-  if (activation == "relu")
-    return {[](double z) { return std::max(z, 0.0); }, [](double dy, double y) { return y > 0 ? dy : 0; }, true};
-  if (activation == "sigmoid")
-    return {[](double z) { return 1 / (1 + std::exp(-z)); }, [](double dy, double y) { return dy * y * (1 - y); },
-            false};
-  if (activation == "tanh")
-    return {[](double z) { return std::tanh(z); }, [](double dy, double y) { return dy * (1 - y * y); }, false};
-  throw std::invalid_argument("no formula for activation " + activation);
+template <class T, class F>
+void each_product_activation(const KernelTable<T>& table, F f) {
+  for (int i = 0; i < table.activation_count; ++i)
+    if (std::count(product_activations.begin(), product_activations.end(), table.activations[i].name) == 1)
+      f(table.activations[i]);
 }
 
 // Rows outside [begin, end) must not have been touched.
@@ -97,12 +89,13 @@ void check_forward(const KernelTable<T>& table, const ActivationKernels<T>& kern
                    int n, const Reference<T>& expected, int begin, int end) {
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
-  kernel.forward({a, b.depth, b.packed.data(), b.start.data(), c, n, {}}, begin, end);
+  const T parameter = T(0.25);
+  kernel.forward({a, b.depth, b.packed.data(), b.start.data(), c, n, {}, parameter}, begin, end);
   const Formula f = formula(kernel.name);
   for (int r = begin; r < end; ++r)
     for (int k = 0; k < n; ++k) {
-      if (f.exact) CHECK_EQUAL(static_cast<double>(c(r, k)), f.value(expected.chain(r, k)));
-      CHECK_NEAR(c(r, k), f.value(expected.exact(r, k)), expected.bound(r, k) + 8 * epsilon<T>);
+      if (f.exact) CHECK_EQUAL(static_cast<long double>(c(r, k)), f.value(expected.chain(r, k), parameter));
+      CHECK_NEAR(c(r, k), f.value(expected.exact(r, k), parameter), expected.bound(r, k) + 8 * epsilon<T>);
     }
   check_untouched(c, begin, end, fill);
 }
@@ -112,14 +105,15 @@ void check_backward(const KernelTable<T>& table, const ActivationKernels<T>& ker
                     int n, const Matrix<T>& gate, const Reference<T>& expected, int begin, int end) {
   const T fill = static_cast<T>(untouched);
   Matrix<T> c(a.rows(), n, table.panel_width, fill);
-  kernel.backward({a, b.depth, b.packed.data(), nullptr, c, n, gate}, begin, end);
+  const T parameter = T(0.25);
+  kernel.backward({a, b.depth, b.packed.data(), nullptr, c, n, gate, parameter}, begin, end);
   const Formula f = formula(kernel.name);
   for (int r = begin; r < end; ++r)
     for (int k = 0; k < n; ++k) {
-      const double y = gate(r, k);
-      if (f.exact) CHECK_EQUAL(static_cast<double>(c(r, k)), f.gradient(expected.chain(r, k), y));
+      const long double slope = f.slope(gate(r, k), parameter);
+      if (f.exact) CHECK_EQUAL(static_cast<long double>(c(r, k)), expected.chain(r, k) * slope);
       const double size = std::abs(expected.exact(r, k));
-      CHECK_NEAR(c(r, k), f.gradient(expected.exact(r, k), y), expected.bound(r, k) + 8 * epsilon<T> * size);
+      CHECK_NEAR(c(r, k), expected.exact(r, k) * slope, expected.bound(r, k) + 8 * epsilon<T> * size);
     }
   check_untouched(c, begin, end, fill);
 }
@@ -137,12 +131,11 @@ TEST(products_match_naive_loops) {
         const Matrix<T> gate = Matrix<T>(most_rows, n, width).randomize(random);
         const Reference<T> with_start(a, b, true, n, width), without(a, b, false, n, width);
         for (const auto& [begin, end] : row_ranges(depth))
-          for (int i = 0; i < table.activation_count; ++i) {
-            const ActivationKernels<T>& kernel = table.activations[i];
+          each_product_activation(table, [&, begin = begin, end = end](const ActivationKernels<T>& kernel) {
             const Where where(kernel.name, " rows ", begin, "..", end, " depth ", depth, " columns ", n);
             check_forward(table, kernel, a, b, n, with_start, begin, end);
             check_backward(table, kernel, a, b, n, gate, without, begin, end);
-          }
+          });
       }
     }
   });
@@ -156,8 +149,7 @@ TEST(products_do_not_depend_on_the_rows_around) {
       for (const int n : {1, width / 2 + 1, width, 3 * width + 1, 7 * width - 1}) {
         const Matrix<T> a = Matrix<T>(rows, depth, width).randomize(random);
         Weights<T> b(random, depth, n, width);
-        for (int i = 0; i < table.activation_count; ++i) {
-          const ActivationKernels<T>& kernel = table.activations[i];
+        each_product_activation(table, [&](const ActivationKernels<T>& kernel) {
           const Where where(kernel.name, " depth ", depth, " columns ", n);
           Matrix<T> whole(rows, n, width), single(rows, n, width), parts(rows, n, width);
           kernel.forward({a, depth, b.packed.data(), b.start.data(), whole, n, {}}, 0, rows);
@@ -172,40 +164,8 @@ TEST(products_do_not_depend_on_the_rows_around) {
             CHECK_EQUAL(single(r, c), whole(r, c));
             CHECK_EQUAL(parts(r, c), whole(r, c));
           });
-        }
-      }
-  });
-}
-
-TEST(activation_values_and_gradients) {
-  each_table([]<class T>(const KernelTable<T>& table) {
-    const int width = table.panel_width, rows = 5;
-    Random random(3);
-    for (const int n : column_counts(width)) {
-      const Matrix<T> x = Matrix<T>(rows, n, width).randomize(random, -4, 4),
-                      dy = Matrix<T>(rows, n, width).randomize(random);
-      for (int i = 0; i < table.activation_count; ++i) {
-        const ActivationKernels<T>& kernel = table.activations[i];
-        const Where where(kernel.name, " columns ", n);
-        const Formula f = formula(kernel.name);
-        const T fill = static_cast<T>(untouched);
-        Matrix<T> y(rows, n, width, fill), dz = dy;
-        kernel.value(x, y, n, 1, 4);
-        check_untouched(y, 1, 4, fill);
-        kernel.gradient(y, dz, n, 1, 4);
-        each_element(rows, n, [&](int r, int c) {
-          if (r < 1 || r >= 4) {
-            CHECK_EQUAL(dz(r, c), dy(r, c));
-          } else {
-            CHECK_NEAR(y(r, c), f.value(x(r, c)), 8 * epsilon<T>);
-            CHECK_NEAR(dz(r, c), f.gradient(dy(r, c), y(r, c)), 4 * epsilon<T>);
-          }
         });
-        Matrix<T> same = x;
-        kernel.value(same, same, n, 1, 4);
-        for (int c = 0; c < n; ++c) CHECK_EQUAL(same(2, c), y(2, c));
       }
-    }
   });
 }
 
@@ -322,9 +282,9 @@ std::vector<T> results(const KernelTable<T>& table) {
     keep(c);
     table.activations[i].backward({x, depth, b.packed.data(), nullptr, c, n, delta}, 0, rows);
     keep(c);
-    table.activations[i].value(delta, value, n, 0, rows);
+    table.activations[i].value(delta, value, n, T(0.25), 0, rows);
     keep(value);
-    table.activations[i].gradient(value, slope, n, 0, rows);
+    table.activations[i].gradient(table.activations[i].from_input ? delta : value, slope, n, T(0.25), 0, rows);
     keep(slope);
   }
   for (int column = 0; column < n; ++column) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "activation_formulas.h"
 #include "kernel_cases.h"
 
 namespace fallline::testing {
@@ -39,8 +40,6 @@ Row prediction(const char* activation, const Row& z) {
     for (std::size_t c = 0; c < p.size(); ++c) p[c] = 1 / (1 + std::exp(-z[c]));
   return p;
 }
-
-long double softplus(long double z) { return std::max(z, 0.0L) + std::log1p(std::exp(-std::abs(z))); }
 
 // Of one output and its target.
 using Elementwise = long double (*)(long double y, long double t, const Numbers& h);

@@ -1,9 +1,11 @@
-// exp, log, tanh and sigmoid of all targets against libm in long double, reached through the kernels that use them:
-// sigmoid(x) is e^x once 1 + e^x rounds to 1, and the loss of a logit z > 0 with target 1 is ln(1 + e^-z).
+// exp, log, tanh and their kin of all targets against libm in long double, reached through the kernels that use them:
+// elu(x) is e^x - 1 below 0, gelu(x) / x the normal distribution, and the loss of a logit z > 0 with target 1 is
+// ln(1 + e^-z).
 #include <algorithm>
 #include <bit>
 #include <stdexcept>
 
+#include "activation_formulas.h"
 #include "kernel_cases.h"
 
 namespace fallline::testing {
@@ -51,7 +53,8 @@ std::vector<T> values(const KernelTable<T>& table, const std::string& activation
   std::copy(x.begin(), x.end(), y.begin());
   for (int i = 0; i < table.activation_count; ++i)
     if (activation == table.activations[i].name)
-      table.activations[i].value({y.data(), 0}, {y.data(), 0}, table.panel_width, 0,
+      table.activations[i].value({y.data(), 0}, {y.data(), 0}, table.panel_width,
+                                 static_cast<T>(table.activations[i].parameter), 0,
                                  static_cast<int>(y.size() / width));
   y.resize(x.size());
   return y;
@@ -69,14 +72,12 @@ void check_ulps(const char* what, const std::vector<T>& x, const std::vector<T>&
     fail(__FILE__, __LINE__, text(what, "(", at, ") is ", worst, " ulp off; expected at most ", bound));
 }
 
-long double sigmoid(long double x) { return 1 / (1 + std::exp(-x)); }
-
 TEST(sigmoid_and_tanh_within_a_few_ulp) {
   each_table([]<class T>(const KernelTable<T>& table) {
     const auto tanh = [](long double x) { return std::tanh(x); };
     for (const std::vector<T>& x : {magnitudes<T>(sizeof(T) == 4 ? 1e38 : 1e308), evenly<T>(-30, 30)}) {
       check_ulps("tanh", x, values(table, "tanh", x), tanh, 3);
-      check_ulps("sigmoid", x, values(table, "sigmoid", x), sigmoid, 4);
+      check_ulps("sigmoid", x, values(table, "sigmoid", x), [](long double z) { return sigmoid(z); }, 4);
     }
   });
 }
@@ -84,8 +85,35 @@ TEST(sigmoid_and_tanh_within_a_few_ulp) {
 TEST(exp_within_a_few_ulp) {
   each_table([]<class T>(const KernelTable<T>& table) {
     const auto exp = [](long double x) { return std::exp(x); };
-    const std::vector<T> x = sizeof(T) == 4 ? evenly<T>(-110, -18) : evenly<T>(-760, -38);
-    check_ulps("exp", x, values(table, "sigmoid", x), exp, 2);
+    const std::vector<T> x = sizeof(T) == 4 ? evenly<T>(-110, 88.7) : evenly<T>(-760, 709.7);
+    check_ulps("exp", x, values(table, "exponential", x), exp, 2);
+  });
+}
+
+TEST(expm1_within_a_few_ulp) {
+  each_table([]<class T>(const KernelTable<T>& table) {
+    std::vector<T> x = magnitudes<T>(100);
+    std::erase_if(x, [](T each) { return each > 0; });
+    check_ulps("expm1", x, values(table, "elu", x), [](long double z) { return std::expm1(z); }, 3);
+  });
+}
+
+TEST(softplus_within_a_few_ulp) {
+  each_table([]<class T>(const KernelTable<T>& table) {
+    const std::vector<T> x = sizeof(T) == 4 ? evenly<T>(-103, 103) : evenly<T>(-745, 745);
+    check_ulps("softplus", x, values(table, "softplus", x), [](long double z) { return softplus(z); }, 3);
+  });
+}
+
+// Far out the square of x is rounded; where there is an FMA unit what that lost is made good.
+TEST(normal_distribution_within_a_few_ulp) {
+  each_table([]<class T>(const KernelTable<T>& table) {
+    const auto gelu = [](long double z) { return z * normal_below(z); };
+    for (const std::vector<T>& x : {magnitudes<T>(2), evenly<T>(-2, 50)})
+      check_ulps("gelu", x, values(table, "gelu", x), gelu, 6);
+    const std::vector<T> far = sizeof(T) == 4 ? evenly<T>(-12.5, -2) : evenly<T>(-37, -2);
+    const double square = static_cast<double>(far.front() * far.front());
+    check_ulps("gelu", far, values(table, "gelu", far), gelu, has_fma(table.panel_width, sizeof(T)) ? 8 : square / 2);
   });
 }
 

@@ -100,6 +100,8 @@ PREDICT = {
     "Dense": dense,
     "DropConnect": dense,
     "Activation": lambda options, x, weights: activations.VALUE[options["name"]](x),
+    "LeakyReLU": lambda options, x, weights: activations.leaky_relu(x, options["negative_slope"]),
+    "ELU": lambda options, x, weights: activations.elu(x, options["alpha"]),
     "Dropout": lambda options, x, weights: x,
     "Rescale": lambda options, x, weights: x * options["scale"] + options.get("offset", 0.0),
     "Input": lambda options, x, weights: x,

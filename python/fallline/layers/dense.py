@@ -22,7 +22,7 @@ class Dense(Layer):
         activation: a name, e.g. "relu", or None: linear. Default None.
         use_bias: add a bias. Default True.
         kernel_initializer: a name, an Initializer, or a function of shape and generator. Default "auto":
-            He-normal before ReLU-like activations, Glorot-uniform otherwise.
+            He-normal before ReLU and its kin, LeCun-normal before SELU, Glorot-uniform otherwise.
         bias_initializer: the same, for the bias. Default "zeros".
         kernel_regularizer: a Regularizer, e.g. L2(1e-4), or None. Default None.
         bias_regularizer: the same, for the bias. Default None.
