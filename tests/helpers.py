@@ -39,6 +39,12 @@ def assert_same_model(left, right):
     assert saved(left) == saved(right)
 
 
+def assert_near(left, right, tolerance=1e-12):
+    """Lists of numbers or arrays, equal within an absolute or relative tolerance."""
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
 @contextmanager
 def unchanged(model):
     """The model comes out exactly as it went in."""

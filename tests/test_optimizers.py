@@ -9,7 +9,7 @@ import fallline as fl
 from helpers import assert_same_bits
 from twins import optimizers as twins
 
-ETA = 0.1
+ETA, SHARE = 0.1, 0.9
 MOMENTUM_STYLES = ["classical", "sutskever", "ewa", "ewa_first", "ewa_corrected"]
 
 
@@ -24,10 +24,78 @@ def follow(optimizer, gradients):
     return np.array(moves)
 
 
+def constant(t):
+    return np.ones((t, 1))
+
+
+def style(name, rate=ETA):
+    return fl.SGD(rate, momentum=SHARE, momentum_style=name)
+
+
+def test_momentum_is_a_weighted_sum_of_all_gradients(rng):
+    g = rng.normal(size=(40, 3))
+    powers = np.tril(SHARE ** np.maximum(0, np.subtract.outer(np.arange(40), np.arange(40))))
+    for name in ("classical", "sutskever"):
+        np.testing.assert_allclose(follow(style(name), g), -ETA * powers @ g, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(follow(style("ewa"), g), -ETA * (1 - SHARE) * powers @ g, rtol=0, atol=1e-14)
+
+
+def test_a_changed_rate_acts_on_the_velocity_or_on_new_gradients_only():
+    rates = [0.1, 0.02, 0.3]
+    classical = follow(style("classical", rates.__getitem__), constant(3))[:, 0]
+    np.testing.assert_allclose(classical, [-0.1, -0.02 * 1.9, -0.3 * 2.71], rtol=1e-14)
+    sutskever = follow(style("sutskever", rates.__getitem__), constant(3))[:, 0]
+    np.testing.assert_allclose(sutskever, [-0.1, -0.09 - 0.02, -0.081 - 0.018 - 0.3], rtol=1e-14)
+
+
+def test_an_average_of_gradients_is_classical_momentum_at_a_smaller_rate(rng):
+    g = rng.normal(size=(50, 4))
+    np.testing.assert_allclose(
+        follow(style("ewa"), g), follow(style("classical", ETA * (1 - SHARE)), g), rtol=1e-12, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize(
+    "name, first, last",
+    [
+        ("classical", 1, 1 / (1 - SHARE)),
+        ("sutskever", 1, 1 / (1 - SHARE)),
+        ("ewa", 1 - SHARE, 1),
+        ("ewa_first", 1, 1),
+        ("ewa_corrected", 1, 1),
+    ],
+)
+def test_first_and_last_step_of_momentum_on_a_constant_gradient(name, first, last):
+    """Only the classical forms speed up beyond the rate."""
+    moves = follow(style(name), constant(400))[:, 0]
+    assert moves[0] == pytest.approx(-ETA * first, rel=1e-14)
+    assert moves[-1] == pytest.approx(-ETA * last, rel=1e-12)
+
+
 @pytest.mark.parametrize("name", MOMENTUM_STYLES)
 def test_without_momentum_all_styles_are_descent(name, rng):
     g = rng.normal(size=(5, 3))
     assert_same_bits([follow(fl.SGD(ETA, momentum_style=name), g)], [follow(fl.SGD(ETA), g)])
+
+
+def test_nesterov_looks_ahead(rng):
+    """The stored parameter is theta + momentum v, where v <- momentum v - rate g at that very point."""
+    curvature, ahead = np.array([1.0, 10.0, 0.3]), rng.normal(size=3)
+    theta, v = ahead.copy(), np.zeros(3)
+    optimizer = fl.SGD(0.05, momentum=SHARE, nesterov=True)
+    for _ in range(60):
+        v = SHARE * v - 0.05 * curvature * (theta + SHARE * v)
+        theta = theta + v
+        optimizer.step([ahead], [curvature * ahead])
+        np.testing.assert_allclose(ahead, theta + SHARE * v, rtol=0, atol=1e-14)
+
+
+def test_adagrad_steps_shrink_as_the_root_of_time():
+    moves = follow(fl.AdaGrad(1.0, epsilon=0.0), constant(200))[:, 0]
+    np.testing.assert_allclose(moves, -1 / np.sqrt(np.arange(1, 201)), rtol=1e-13)
+    np.testing.assert_allclose(
+        moves[[0, 1, 4, 9, 99, 199]], [-1, -0.70711, -0.44721, -0.31623, -0.1, -0.07071], atol=5e-6
+    )
 
 
 def test_where_rmsprop_starts():
@@ -70,6 +138,18 @@ def test_the_rate_of_adadelta_is_no_part_of_its_state(rng):
     np.testing.assert_allclose(follow(half, g), 0.5 * follow(full, g), rtol=1e-9)
     for name in ("v", "u"):
         assert_same_bits(half.state_dict()["slots"][name], full.state_dict()["slots"][name])
+
+
+def test_adam_is_a_corrected_average_over_a_corrected_rmsprop(rng):
+    g = rng.normal(size=(30, 5))
+    mean = -follow(fl.SGD(1.0, momentum=0.9, momentum_style="ewa_corrected"), g)
+    rmsprop, roots = fl.RMSProp(rho=0.999), []
+    theta = np.zeros(5)
+    for t, each in enumerate(g, start=1):
+        rmsprop.step([theta], [each])
+        roots.append(np.sqrt(rmsprop.state_dict()["slots"]["v"][0] / (1 - 0.999**t)))
+    expected = -0.01 * mean / (np.array(roots) + 1e-8)
+    np.testing.assert_allclose(follow(fl.Adam(0.01), g), expected, rtol=1e-10)
 
 
 def test_amsgrad_converges_where_adam_does_not():
