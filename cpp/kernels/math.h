@@ -1,5 +1,6 @@
 // exp, log, tanh and their kin on vectors, within a few units in the last place. Coefficients from the Cephes library
-// (S. L. Moshier) but for the normal distribution; the reductions use fma, so that every target with an FMA unit gives the same bits.
+// (S. L. Moshier) but for the normal distribution; the reductions use fma, so that every target with an FMA unit gives
+// the same bits.
 #pragma once
 
 #include <limits>
@@ -199,14 +200,13 @@ FALLLINE_INLINE Vec<float> normal_tail(Vec<float> s) {
   return polynomial(s, c);
 }
 FALLLINE_INLINE Vec<double> normal_tail(Vec<double> s) {
-  constexpr double c[] = {2.20618608579568861e-9,  7.57370245695260291e-9,  -1.0623937439932971e-8,
-                          -6.65400740125251116e-8, 4.38523607919232902e-8,  4.34312430010471835e-7,
-                          -3.37631879564460744e-7, -2.77026489468599207e-6, 3.98127492314160308e-6,
-                          1.66816944466908831e-5,  -4.97628886802980786e-5, -5.93758678021216966e-5,
-                          5.44899070773315855e-4,  -7.97869373946913757e-4, -2.99337677015935331e-3,
-                          2.07950667974165969e-2,  -6.91186387064043669e-2, 1.65020366170511145e-1,
-                          -3.13533156671299527e-1, 4.95305615969973883e-1,  -6.65382502890056764e-1,
-                          7.69193049750062967e-1};
+  constexpr double c[] = {
+      2.20618608579568861e-9,  7.57370245695260291e-9,  -1.0623937439932971e-8,  -6.65400740125251116e-8,
+      4.38523607919232902e-8,  4.34312430010471835e-7,  -3.37631879564460744e-7, -2.77026489468599207e-6,
+      3.98127492314160308e-6,  1.66816944466908831e-5,  -4.97628886802980786e-5, -5.93758678021216966e-5,
+      5.44899070773315855e-4,  -7.97869373946913757e-4, -2.99337677015935331e-3, 2.07950667974165969e-2,
+      -6.91186387064043669e-2, 1.65020366170511145e-1,  -3.13533156671299527e-1, 4.95305615969973883e-1,
+      -6.65382502890056764e-1, 7.69193049750062967e-1};
   return polynomial(s, c);
 }
 

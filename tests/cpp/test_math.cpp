@@ -54,8 +54,7 @@ std::vector<T> values(const KernelTable<T>& table, const std::string& activation
   for (int i = 0; i < table.activation_count; ++i)
     if (activation == table.activations[i].name)
       table.activations[i].value({y.data(), 0}, {y.data(), 0}, table.panel_width,
-                                 static_cast<T>(table.activations[i].parameter), 0,
-                                 static_cast<int>(y.size() / width));
+                                 static_cast<T>(table.activations[i].parameter), 0, static_cast<int>(y.size() / width));
   y.resize(x.size());
   return y;
 }
