@@ -131,7 +131,7 @@ FALLLINE_INLINE Vec<T> log(Vec<T> x) {
   const IntVec<T> tiny = x < std::numeric_limits<T>::min();
   const Vec<T> scale = broadcast(static_cast<T>(Int{1} << (Bits::mantissa + 1)));
   const Vec<T> scaled = select<T>(tiny, x * scale, x);
-  const IntVec<T> bits = bit_cast<IntVec<T>>(scaled);
+  const IntVec<T> bits = bit_cast<IntVec<T>>(abs<T>(scaled));  // without a sign, nothing below overflows
   // x = m 2^e with sqrt(1/2) <= m < sqrt(2).
   constexpr Int root_half = sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcd);
   const IntVec<T> e_int = (bits - root_half) >> Bits::mantissa;
