@@ -64,7 +64,7 @@ void update_all(const Update<T>& u) {
 }
 
 // Prefetching by hand gained nothing that could be shown on long arrays, and within a step it took cache lines from the
-// thread that has the next strip.
+// thread that has the next strip. Neither did starting at the end of a cache line.
 template <class T, class Rule>
 void update(const Update<T>& u) {
   const bool plain = u.scale == 1 && u.clip == std::numeric_limits<double>::infinity() && u.shrink == 1 && u.l2 == 0;
