@@ -40,7 +40,7 @@ DATA = {
     "x of text": (lambda x, y: (x.astype(str), y), TypeError, "X has dtype"),
     "x of objects": (lambda x, y: (x.astype(object), y), TypeError, "X has dtype object"),
     "x complex": (lambda x, y: (x.astype(complex), y), TypeError, "X has dtype complex128"),
-    "x None": (lambda x, y: (None, y), TypeError, "X"),
+    "x None": (lambda x, y: (None, y), TypeError, "X is None"),
     "ragged x": (lambda x, y: ([[1.0, 2.0], [3.0]], y[:2]), ValueError, "X"),
     "fewer labels": (lambda x, y: (x, y[:-1]), ValueError, r"19.*20|20.*19"),
     "label too large": (lambda x, y: (x, y + 1), ValueError, r"y .*3"),
@@ -51,7 +51,7 @@ DATA = {
     "too many classes": (lambda x, y: (x, np.eye(4)[y]), ValueError, r"\(20, 4\).*\(20, 3\)"),
     "y of rank 3": (lambda x, y: (x, y[:, None, None]), ValueError, r"\(20, 1, 1\)"),
     "y not a number": (lambda x, y: (x, spoiled(np.eye(3)[y], np.nan)), ValueError, "y"),
-    "y None": (lambda x, y: (x, None), TypeError, "y"),
+    "y None": (lambda x, y: (x, None), TypeError, "y is None"),
 }
 
 

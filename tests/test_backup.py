@@ -384,5 +384,9 @@ def test_going_back_by_hand(blobs):
     ):
         with unchanged(model), refuses(ValueError, "^Model.set_state: "):
             model.set_state({**state, "arrays": bad})
+    other = {name: array + 1 for name, array in arrays.items()}
+    for bad in ({"step": 3, "arrays": other}, {**state, "arrays": other, "row": -1}):
+        with unchanged(model), refuses(ValueError, "^Model.set_state: "):
+            model.set_state(bad)
     with refuses(RuntimeError, "no weights yet"):
         fl.Model([fl.Dense(1)]).get_state()

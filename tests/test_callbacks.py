@@ -188,10 +188,19 @@ def test_a_learning_rate_may_be_a_function_of_the_step(blobs):
 def test_class_weights_are_sample_weights(blobs):
     x, y = blobs
     by_class, by_sample = network(), network()
-    weights = {0: 1.0, 1: 2.0, 2: 0.5, 3: 3.0}
+    weights = {0: 1.0, 1: 2.0, 2.0: 0.5, np.float64(3): 3.0}  # keys as they are among labels kept as floats
     by_class.fit(x, y, epochs=2, class_weight=weights)
     by_sample.fit(x, y, epochs=2, sample_weight=np.array([weights[c] for c in y]))
     assert_same_bits(by_class.get_weights(), by_sample.get_weights())
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 2.0}])
+def test_rows_of_several_classes_have_no_class_weight(weights, rng):
+    x, y = rng.normal(size=(4, 2)), np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 0]])
+    model = fl.Model([fl.Input(2), fl.Dense(3, "sigmoid")], seed=0)
+    model.compile("sgd", "binary_cross_entropy")
+    with unchanged(model), refuses(ValueError, "rows that have no single class"):
+        model.fit(x, y, class_weight=weights)
 
 
 def test_what_a_callback_writes_into_the_logs_is_kept_and_seen(blobs):

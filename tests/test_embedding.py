@@ -133,6 +133,7 @@ def test_values_that_no_table_has_are_refused(value, told, rng):
     calls = (
         lambda: model.predict(x),
         lambda: model.predict(x, batch_size=7),
+        lambda: model.predict([good, x]),
         lambda: model.evaluate(x, y),
         lambda: model.train_on_batch(x, y),
         lambda: model.loss_and_gradients(x, y),

@@ -215,6 +215,23 @@ def test_an_own_class_does_not_stand_in_for_a_built_in_one(tmp_path, rng):
         assert_same_bits([loaded.predict(x)], [model.predict(x)])
 
 
+class Powers(fl.Layer):
+    def __init__(self, columns):
+        self.columns = columns
+
+    def forward(self, x, training):
+        return np.stack([x[:, c] ** self.columns.get(c, 1) for c in range(x.shape[1])], axis=1)
+
+
+def test_an_argument_may_be_a_dict(tmp_path, rng):
+    model = fl.Model([fl.Input(3), Powers({0: 2, 2: 3})], seed=0)
+    model.save(tmp_path / "m.safetensors")
+    loaded = fl.load_model(tmp_path / "m.safetensors")
+    assert loaded.layers[1].columns == {0: 2, 2: 3}
+    x = rng.normal(size=(4, 3))
+    assert_same_bits([loaded.predict(x)], [model.predict(x)])
+
+
 def test_a_model_with_own_layers_is_freed(rng):
     model = made([OwnDense(7), Scale(), fl.Residual([OwnTanh()]), fl.Dense(OUTPUTS)])
     x, y = data(rng, model)

@@ -145,6 +145,7 @@ def predict(model: Network, batches: Iterable[Any], operation: str, argument: st
         where = f"{operation}({argument}[{number}])"
         rows = as_rows(batch[0] if _is_labelled(batch) else batch, where, model.dtype, model.inputs)
         network = model.made_for(rows.shape[1], where)
+        model._computing[0].check_rows(rows, where)
         model.adopt(network)
         parts.append(network.predict(rows))
     if not parts:

@@ -43,7 +43,8 @@ def as_numbers(value: Any, operation: str, argument: str) -> Array:
         ) from None
     if array.dtype.kind not in "fiub":
         hint = "; a sparse matrix becomes one by toarray()" if hasattr(value, "toarray") else ""
-        raise TypeError(message(operation, argument, f"has dtype {array.dtype}", f"numbers{hint}"))
+        got = "is None" if value is None else f"has dtype {array.dtype}"
+        raise TypeError(message(operation, argument, got, f"numbers{hint}"))
     return array
 
 
@@ -120,6 +121,10 @@ def as_weights(
 
 
 def _weights_of_classes(class_weight: Mapping[int, float] | str, operation: str, y: Array) -> Array:
+    if y.ndim == 2 and y.shape[1] > 1 and ((y == y.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
+        got = "is given beside y with rows that have no single class"
+        expected = "one largest number in each row of y, or sample_weight instead"
+        raise ValueError(message(operation, "class_weight", got, expected))
     classes = y if y.ndim == 1 else y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(np.intp)
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(classes)
@@ -134,7 +139,7 @@ def _weights_of_classes(class_weight: Mapping[int, float] | str, operation: str,
         if key not in known:
             expected = f"classes that occur, 0 to {len(known) - 1}"
             raise ValueError(message(operation, "class_weight", f"names the class {key!r}", expected))
-        table[key] = number(operation, f"class_weight[{key!r}]", value, low=0)
+        table[int(key)] = number(operation, f"class_weight[{key!r}]", value, low=0)
     weight: Array = table[classes]
     if not weight.any():
         raise ValueError(message(operation, "class_weight", "is 0 for every row", "a weight > 0"))

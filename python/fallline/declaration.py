@@ -125,7 +125,7 @@ def resolve(kind: type[D], value: Any, operation: str, argument: str) -> D:
 
 
 def encode(value: Any) -> Any:
-    """Return value as JSON holds it; declarations become {"class": ..., arguments}."""
+    """Return value as JSON holds it; declarations become {"class": ..., arguments}, dicts a list of pairs."""
     if isinstance(value, Declaration):
         beside = {k: getattr(value, k) for k in value.saved if f"_{k}" in vars(value)}
         return {"class": _name_in_files(type(value))} | {
@@ -135,6 +135,8 @@ def encode(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {"items": [[encode(key), encode(item)] for key, item in value.items()]}
     if isinstance(value, Callable):  # type: ignore[arg-type]
         return {"function": getattr(value, "__name__", type(value).__name__)}
     return value
@@ -152,6 +154,8 @@ def decode(value: Any) -> Any:
         return value
     if set(value) == {"function"}:
         return LostFunction(str(value["function"]))
+    if set(value) == {"items"}:
+        return {decode(key): decode(item) for key, item in value["items"]}
     kind = value.get("class")
     if kind not in _classes:
         raise unknown("load_model", "class", kind, _classes)

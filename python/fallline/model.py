@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fallline import serialization, training
 from fallline.callbacks import Callback
+from fallline.checks import integer
 from fallline.declaration import decode, encode
 from fallline.errors import message
 from fallline.history import History
@@ -180,7 +181,8 @@ class Model(Network):
         """Return what save() writes: a description that JSON holds, and arrays."""
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        return {"format": FORMAT} | {name: encode(value) for name, value in state.items()}, arrays
+        told = {name: value if name == "metadata" else encode(value) for name, value in state.items()}
+        return {"format": FORMAT} | told, arrays
 
     def resumed(self, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model:
         """Return a model with what described() told of weights and counters, and the declarations of this one.
@@ -236,6 +238,13 @@ class Model(Network):
 
     def _restore(self, state: Mapping[str, Any], operation: str, argument: str) -> None:
         network = self._built(operation)
+        missing = {"step", "epoch", "row", "arrays"} - set(state)
+        if missing:
+            expected = "what get_state() returned"
+            raise ValueError(message(operation, argument, f"lacks {sorted(missing)}", expected))
+        counters = [
+            integer(operation, name, state[name], low=0, high=2**63 - 1) for name in ("step", "epoch", "row")
+        ]
         arrays, names = dict(state["arrays"]), _array_names(self)
         shapes = [shape for _, _, shape in network.parameters]
 
@@ -257,7 +266,7 @@ class Model(Network):
             network.set_parameter(i, value)
             for s, values in enumerate(slots):
                 network.set_slot(s, i, values[i])
-        network.step, network.epoch, network.row = state["step"], state["epoch"], state["row"]
+        network.step, network.epoch, network.row = counters
 
     def __getstate__(self) -> dict[str, Any]:
         """Declarations, counters and plain arrays: all that pickle, deepcopy and save() need."""
