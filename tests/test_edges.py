@@ -51,6 +51,23 @@ def test_gradients_of_numbers_that_are_not_finite_are_refused(rng):
         model.loss_and_gradients(X, np.zeros(8, int))
 
 
+@pytest.mark.parametrize(
+    "between",
+    [[fl.BatchNormalization(epsilon=1e-50)], [fl.Residual([fl.Activation("exponential")])] * 6],
+    ids=["1 / sqrt(0)", "e^e^..."],
+)
+def test_what_overflows_beyond_the_last_column_stays_out_of_the_norm_of_gradients(between, rng):
+    first = fl.Dense(11, bias_initializer=fl.initializers.Constant(-50.0))
+    model = fl.Model([fl.Input(5), first, *between, fl.Dense(3)], seed=0)
+    model.compile(fl.SGD(1.0, clip_norm=1e-3), "mse")
+    learned = [i for i, (_, name, _) in enumerate(model._network.parameters) if not name.startswith("moving")]
+    before = model.get_weights()
+    model.train_on_batch(rng.normal(size=(40, 5)), rng.normal(size=(40, 3)))
+    after = model.get_weights()
+    step = np.sqrt(sum(np.square(after[i] - before[i], dtype=float).sum() for i in learned))
+    assert step == pytest.approx(1e-3, rel=0.02)
+
+
 def test_a_lone_activation_cannot_give_its_work_to_the_loss():
     model = fl.Model([fl.Input(3), fl.Activation("softmax")])
     with refuses(ValueError, "softmax"):

@@ -149,6 +149,18 @@ def test_values_that_no_table_has_are_refused(value, told, rng):
             model.predict(x)
 
 
+@pytest.mark.parametrize("value", [2.0**30, -1.0, np.nan, 40.0])
+def test_codes_that_change_while_they_are_learned_stop_the_run(value, rng):
+    class Spoil(fl.Callback):
+        def on_epoch_end(self, *_):
+            x[:, 3] = value
+
+    model, x = built(), mixed(rng)
+    with pytest.raises(fl.NonFiniteLoss, match="epoch 1"):
+        model.fit(x, rng.normal(size=(ROWS, 2)), epochs=2, callbacks=[Spoil()])
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
 def test_a_model_that_refused_its_first_data_is_not_built(rng):
     model = fl.Model([fl.Embedding(3, 2), fl.Dense(1)], seed=0)
     model.compile("sgd", "mse")

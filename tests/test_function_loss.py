@@ -102,6 +102,12 @@ def test_a_wrong_answer_is_refused_and_changes_nothing(answer, exception, match,
             model.fit(*data, batch_size=70)
 
 
+def test_gradients_that_are_not_finite_are_refused_before_they_reach_the_weights(data):
+    model = network(lambda t, p: (np.zeros(len(p)), np.full_like(p, np.inf)))
+    with unchanged(model), refuses(ValueError, "gradients.*not finite"):
+        model.fit(*data)
+
+
 def test_what_the_function_raises_comes_through_and_changes_nothing(data):
     def broken(y_true, y_pred):
         raise KeyError("own")

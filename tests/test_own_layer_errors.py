@@ -53,9 +53,11 @@ class Faulty(fl.Layer):
         if fault != "missing":
             name = "facto" if fault == "unknown" else "factor"
             value = (gradient * self.x).sum(axis=0)
-            self.add_gradient(name, value[1:] if fault == "shape" else value)
+            self.add_gradient(name, {"shape": value[1:], "infinite": value + np.inf}.get(fault, value))
         dx = gradient * self.factor
-        return {"narrow": dx[:, 1:], "nothing": None, "object": dx.astype(object)}.get(fault, dx)
+        return {"0 / 0": dx * np.nan, "narrow": dx[:, 1:], "nothing": None, "object": dx.astype(object)}.get(
+            fault, dx
+        )
 
 
 FAULTS = [
@@ -79,6 +81,8 @@ FAULTS = [
     ("narrow", ValueError, r"Faulty.backward: result has shape \(50, 6\); expected \(50, 7\)"),
     ("nothing", TypeError, "Faulty.backward: result has dtype object; expected numbers"),
     ("object", TypeError, "Faulty.backward: result has dtype object; expected numbers"),
+    ("0 / 0", ValueError, "Faulty.backward: result is not finite; expected finite numbers"),
+    ("infinite", ValueError, "Faulty.backward: factor is not finite; expected finite numbers"),
     ("nan", fl.NonFiniteLoss, "the loss is not finite in .* first in layer 2"),
 ]
 
@@ -95,6 +99,15 @@ def test_what_is_wrong_in_a_layer_is_told_and_changes_nothing(fault, exception, 
                 getattr(model, call)(x, y, **options)
             assert type(caught.value) is exception
     model.predict(x)
+
+
+def test_a_loss_that_is_not_finite_is_told_before_a_gradient_that_is_not(rng):
+    model = made([Faulty(None), fl.Dense(OUTPUTS)])
+    model.compile("sgd", "mae")
+    x, y = data(rng, model)
+    x[0, 0] = np.inf
+    with unchanged(model), pytest.raises(fl.NonFiniteLoss, match="the data"):
+        model.train_on_batch(x, y)
 
 
 def test_an_exception_is_the_one_that_was_raised(rng):

@@ -227,6 +227,9 @@ void weight_gradient(const WeightGradient<T>& p) {
       k += columns;
     }
   }
+  if (p.columns % lanes<T> == 0) return;
+  const int last = p.columns / lanes<T> * lanes<T>;  // the register where the columns end
+  for (T* g = p.g + last; g < p.g + (p.end - p.begin) * W; g += W) store(g, first_lanes<T>(load(g), p.columns - last));
 }
 
 // Sums of one panel's columns over the rows, in their order: the gradient of a bias.

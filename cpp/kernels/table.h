@@ -38,7 +38,7 @@ struct WeightGradient {
   Panels<const T> x;
   int begin, end;
   const T* delta;  // one panel [rows][W]
-  int columns;     // of it that count; delta is zero in the others, and so is g
+  int columns;     // of it that count; delta may hold anything in the others, where g is zero
   int rows;
   T* g;  // [end - begin][W]
   bool accumulate;

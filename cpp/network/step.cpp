@@ -138,7 +138,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (i == network_.lowest_trained() && !layer.foreign()) break;
     const auto k = static_cast<std::size_t>(i);
     barrier_for(layer);
-    if (!interrupted())
+    if (!interrupted() && !not_finite_.load(std::memory_order_relaxed))
       layer.backward(pass, work_.places[k], i > 0 ? network_.layer(i - 1).fused_activation() : Elementwise<T>{});
     barrier_for(layer);
   }

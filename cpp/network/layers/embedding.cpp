@@ -1,7 +1,7 @@
 // Columns of integers become learned vectors: the other columns of a row come first, in order, then the row table_j[k]
 // for each integer k. table_j (categories_j, units_j).
 #include <algorithm>
-#include <cstring>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -44,10 +44,14 @@ class Embedding final : public Layer<T> {
         element(at.y, r, static_cast<int>(i)) = element(at.x, r, numeric_[i]);
       for (std::size_t j = 0; j < tables_.size(); ++j) {
         const Table& table = tables_[j];
-        const int k = static_cast<int>(element(at.x, r, columns_[j]));
-        for (int u = 0; u < table.units; ++u)
-          element(at.y, r, table.first + u) =
-              table.weights[(static_cast<std::ptrdiff_t>(u / width) * table.categories + k) * width + u % width];
+        // The rows were checked, but they are read where they lie and may have changed since: NaN stops the batch.
+        const T code = element(at.x, r, columns_[j]);
+        const bool known = code >= 0 && code < static_cast<T>(table.categories);
+        const int k = known ? static_cast<int>(code) : 0;
+        for (int u = 0; u < table.units; ++u) {
+          const std::ptrdiff_t i = (static_cast<std::ptrdiff_t>(u / width) * table.categories + k) * width + u % width;
+          element(at.y, r, table.first + u) = known ? table.weights[i] : std::numeric_limits<T>::quiet_NaN();
+        }
       }
     }
   }

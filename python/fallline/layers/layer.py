@@ -288,7 +288,11 @@ class Layer(Declaration):
                 message(operation, "gradients", f"of {missing} are missing", "add_gradient(name, value)")
             )
         gradients = [self._gradients.get(own.name, np.zeros(own.shape)) for own in self._declared.values()]
-        return as_weight(dx, (len(gradient), inputs), gradient.dtype.name, operation, "result"), gradients
+        result = as_weight(dx, (len(gradient), inputs), gradient.dtype.name, operation, "result")
+        for name, array in zip(("result", *self._declared), (result, *gradients), strict=True):
+            if not np.isfinite(array).all():
+                raise ValueError(message(operation, name, "is not finite", "finite numbers"))
+        return result, gradients
 
 
 def as_weight(value: ArrayLike, shape: tuple[int, ...], dtype: str, operation: str, argument: str) -> Array:

@@ -91,4 +91,8 @@ class FunctionLoss(Loss):
                 raise TypeError(
                     message("FunctionLoss", f"{what} of {self.name!r}", f"have dtype {part.dtype}", "numbers")
                 )
+        if np.isfinite(values).all() and not np.isfinite(gradients).all():
+            raise ValueError(
+                message("FunctionLoss", f"gradients of {self.name!r}", "are not finite", "finite numbers")
+            )
         return np.ascontiguousarray(values, np.float64), np.ascontiguousarray(gradients, y_pred.dtype)
