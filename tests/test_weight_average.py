@@ -124,6 +124,20 @@ def test_an_error_inside_puts_the_weights_back(data):
     assert_same_bits(model.get_weights(), before)
 
 
+def test_nothing_trains_while_the_average_is_in_place(data):
+    model = network()
+    model.fit(*data)
+    before = model.get_weights()
+    with model.averaged():
+        for call in (model.fit, model.train_on_batch, model.partial_fit):
+            with refuses(RuntimeError, "average"):
+                call(*data)
+        with refuses(RuntimeError, "average"):
+            model.compile("sgd", "mse")
+    assert_same_bits(model.get_weights(), before)
+    model.fit(*data)
+
+
 def layer_norm_clipped(gradients, limit):
     """Gradients of (kernel, bias) pairs, each pair shortened to the limit."""
     clipped = []

@@ -66,18 +66,21 @@ struct Smoothing {
 template <class T, bool smoothed>
 FALLLINE_INLINE void class_gradient(const LossRows<T>& a, int r, T scale, T mass, Smoothing<T> s, T factor) {
   constexpr int W = panel_width<T>, V = lanes<T>;
-  for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
+  const Panels<T> y = a.y, dy = a.dy;
+  const Panels<const T> target = a.target;
+  const int outputs = a.outputs, label = a.labels ? a.labels[r] : -1;
+  for (int c = 0, p = 0; c < outputs; c += W, ++p)
     for (int v = 0; v < W; v += V) {
       const std::ptrdiff_t i = at<T>(r) + v;
-      const Vec<T> y = load(a.y.data + p * a.y.stride + i) * scale;
-      Vec<T> d = y * mass, t{};
-      if (!a.labels) t = load(a.target.data + p * a.target.stride + i);
-      if constexpr (smoothed) t = first_lanes<T>(fma(t, broadcast(s.keep), broadcast(s.rest)), a.outputs - c - v);
-      if (smoothed || !a.labels) d = d - t;
-      store(a.y.data + p * a.y.stride + i, y);
-      store(a.dy.data + p * a.dy.stride + i, d * factor);
+      const Vec<T> share = load(y.data + p * y.stride + i) * scale;
+      Vec<T> d = share * mass, t{};
+      if (label < 0) t = load(target.data + p * target.stride + i);
+      if constexpr (smoothed) t = first_lanes<T>(fma(t, broadcast(s.keep), broadcast(s.rest)), outputs - c - v);
+      if (smoothed || label < 0) d = d - t;
+      store(y.data + p * y.stride + i, share);
+      store(dy.data + p * dy.stride + i, d * factor);
     }
-  if (a.labels) *element(a.dy, r, a.labels[r]) = (*element(a.y, r, a.labels[r]) * mass - (s.keep + s.rest)) * factor;
+  if (label >= 0) *element(dy, r, label) = (*element(y, r, label) * mass - (s.keep + s.rest)) * factor;
 }
 
 template <class T, class Loss, bool smoothed>

@@ -12,13 +12,14 @@ import numpy as np
 from fallline import _core, batches, initializers
 from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
-from fallline.declaration import brief, resolve
+from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.layers import Embedding, Input, Layer
 from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import FunctionLoss, Loss
 from fallline.metrics.metric import Metric, check_all
 from fallline.optimizers import Optimizer
+from fallline.summary import table
 
 if TYPE_CHECKING:
     from fallline.typing import Array, ArrayLike
@@ -43,7 +44,7 @@ class Network:
             raise TypeError(message("Model", "name", f"is {name!r}", "a string or None"))
         self.name = name
         self.metadata: dict[str, Any] = {}
-        self.stop_training = False
+        self.stop_training = self._averaging = False
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: tuple[Metric, ...] = ()
@@ -145,6 +146,7 @@ class Network:
             ValueError: an unknown name, or a loss that does not go with the last layer.
         """
         operation = "Model.compile"
+        self._refuse_while_averaged(operation)
         rule = resolve(Optimizer, optimizer, operation, "optimizer")
         if callable(loss) and not isinstance(loss, Loss | type):
             loss = FunctionLoss(loss)
@@ -213,6 +215,8 @@ class Network:
     def averaged(self) -> Iterator[None]:
         """Put the average of the weights in their place for a while, if the optimizer keeps one.
 
+        Meanwhile nothing may train or compile the model.
+
         Example:
             >>> import numpy as np
             >>> import fallline as fl
@@ -228,9 +232,11 @@ class Network:
             yield
             return
         network.swap_average()
+        self._averaging = True
         try:
             yield
         finally:
+            self._averaging = False
             network.swap_average()
 
     def measure(self, data: Data, batch_size: int = 0) -> dict[str, float]:
@@ -252,7 +258,7 @@ class Network:
             ValueError: wrong shapes, or labels out of range.
         """
         operation = "Model.train_on_batch"
-        optimizer, loss = self._compiled(operation)
+        optimizer, loss = self._compiled(operation, training=True)
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
@@ -333,27 +339,11 @@ class Network:
 
     def summary(self) -> None:
         """Print a table of the layers: output shape and number of parameters."""
-        width = self.inputs
         counts = [0] * len(self.layers)
         for layer, _, shape in [] if self._network is None else self._network.parameters:
             counts[layer] += int(np.prod(shape))
-        rows = []
-        for each, count in zip(self._computing, counts[-len(self._computing) :], strict=True):
-            width = None if width is None else each.output_width(width)
-            known = width is not None
-            rows.append(
-                (brief(repr(each)), f"(*, {width})" if known else "?", f"{count:,}" if known else "?")
-            )
-        built = self.inputs is not None
-        table = [
-            ("layer", "output", "parameters"),
-            *rows,
-            ("total", "", f"{sum(counts):,}" if built else "?"),
-        ]
-        first, second, third = (max(map(len, column)) for column in zip(*table, strict=True))
-        print(f"{self.name or 'Model'}: ({'*, ' + str(self.inputs) if built else '*, ?'}) {self.dtype}")  # noqa: T201
-        for title, output, parameters in table:
-            print(f"{title:<{first}}  {output:<{second}}  {parameters:>{third}}")  # noqa: T201
+        title, shown = f"{self.name or 'Model'} ({self.dtype})", self._computing
+        print(table(title, shown, self.inputs, counts[-len(shown) :]))  # noqa: T201
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))
@@ -365,7 +355,16 @@ class Network:
             raise RuntimeError(message(operation, "model", "has no weights yet", expected))
         return self._network
 
-    def _compiled(self, operation: str) -> tuple[Optimizer, Loss]:
+    def _refuse_while_averaged(self, operation: str) -> None:
+        if self._averaging:
+            expected = "the end of `with model.averaged():` before"
+            raise RuntimeError(
+                message(operation, "model", "has its average in place of its weights", expected)
+            )
+
+    def _compiled(self, operation: str, *, training: bool = False) -> tuple[Optimizer, Loss]:
+        if training:
+            self._refuse_while_averaged(operation)
         if self.optimizer is None or self.loss is None:
             raise RuntimeError(
                 message(operation, "model", "is not compiled", "compile(optimizer, loss) before")

@@ -250,7 +250,11 @@ LAYERS = [
             ({"categories": 3, "units": 2, "columns": []}, ValueError, "columns"),
             ({"categories": 3, "units": 2, "columns": [1, 1]}, ValueError, "each column once"),
             ({"categories": 3, "units": 2, "columns": 0.5}, TypeError, "columns"),
-            ({"categories": 3, "units": 2, "table_initializer": "unifrom"}, ValueError, "uniform"),
+            (
+                {"categories": 3, "units": 2, "table_initializer": "glorot_unifrm"},
+                ValueError,
+                "glorot_uniform",
+            ),
             ({"categories": 3, "units": 2, "table_initializer": 3}, TypeError, "table_initializer"),
         ),
     ),

@@ -19,7 +19,7 @@ PYTHON_RINGS = [
     {"activations", "averages", "constraints", "regularizers", "schedules"},
     {"initializers"},
     {"layers", "optimizers", "losses", "metrics"},
-    {"data"},
+    {"data", "summary"},
     {"batches"},
     {"network"},
     {"callbacks", "history", "progress", "serialization"},

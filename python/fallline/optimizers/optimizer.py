@@ -226,7 +226,7 @@ class Optimizer(Declaration):
 _APART, _LONG = 832, 1 << 16  # bytes
 
 
-def _zeros(like: Array, place: int) -> Array:
+def _zeros(like: Any, place: int) -> Array:
     """Zeros like an array; long ones start at another place of a page for each `place` from 1 to 4."""
     if not isinstance(like, np.ndarray) or like.dtype.kind != "f" or like.nbytes < _LONG:
         return np.zeros_like(like)

@@ -60,7 +60,7 @@ def plan(
     verbose: Any,
 ) -> Plan:
     """Check everything before anything changes."""
-    optimizer, _ = model._compiled(OPERATION)
+    optimizer, _ = model._compiled(OPERATION, training=True)
     batch_size = integer(OPERATION, "batch_size", batch_size, low=1, high=2**31 - 1)
     epochs = integer(OPERATION, "epochs", epochs, low=0, high=2**63 - 1)
     check_verbose(verbose, OPERATION)
