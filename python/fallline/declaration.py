@@ -94,17 +94,15 @@ class LostFunction:
 
 
 def known_names(kind: type[Declaration]) -> dict[str, type[Declaration]]:
-    """Return name -> class of every declared class of a kind.
+    """Return name -> class of every class of a kind that has a name of its own, not one it inherits.
 
     Example:
         >>> from fallline.losses import Loss
         >>> sorted(known_names(Loss))[:3]
         ['binary_cross_entropy', 'binary_focal_cross_entropy', 'cross_entropy']
     """
-    named = [
-        c for c in _classes.values() if issubclass(c, kind) and isinstance(getattr(c, "name", None), str)
-    ]
-    return {c.name: c for c in named}  # type: ignore[attr-defined]
+    named = [c for c in _classes.values() if issubclass(c, kind) and isinstance(vars(c).get("name"), str)]
+    return {vars(c)["name"]: c for c in named}
 
 
 def resolve(kind: type[D], value: Any, operation: str, argument: str) -> D:

@@ -172,3 +172,15 @@ def test_declarations_print_as_they_are_written():
     assert "tanh" in repr(layer)
     with pytest.raises(AttributeError, match="units"):
         layer.units = 4
+
+
+def test_a_subclass_does_not_take_over_a_name():
+    class Quick(fl.Adam):
+        def __init__(self, learning_rate=0.1):
+            super().__init__(learning_rate)
+
+    model = fl.Model([fl.Dense(1)])
+    model.compile("adam", "mse")
+    assert type(model.optimizer) is fl.Adam
+    model.compile(Quick(), "mse")
+    assert type(model.optimizer) is Quick
