@@ -98,7 +98,7 @@ REFUSED = [
     (list, {"max_seconds": 0}, ValueError, "max_seconds"),
     (list, {"max_seconds": "long"}, TypeError, "max_seconds"),
     (lambda b: 3, {}, ValueError, "X has shape"),
-    (lambda b: b[0][0], {}, TypeError, "y has dtype object"),
+    (lambda b: b[0][0], {}, TypeError, "y is None"),
 ]
 
 
