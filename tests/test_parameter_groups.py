@@ -305,3 +305,28 @@ def test_a_layer_takes_nothing_else_for_a_group():
     with refuses(TypeError, "Dense: trainable is 0; expected True or False"):
         layer.trainable = 0
     assert layer.group is None
+
+
+@pytest.mark.parametrize("clone", ["deepcopy", "pickle", "file"])
+def test_a_copy_learns_as_the_model_was_compiled(clone, tmp_path, rng):
+    """What is frozen after compile() stays so in name only, in the model and in its copies, until the next one."""
+    x, y = rng.normal(size=(40, 5)), rng.normal(size=(40, 2))
+    model = fl.Model([fl.Input(5), fl.Dense(4, "tanh"), fl.Dense(2)], seed=0)
+    model.compile("adam", "mse")
+    model.fit(x, y)
+    model.layers[1].trainable = False
+    model.save(tmp_path / "m.safetensors")
+    copies = {
+        "deepcopy": lambda: copy.deepcopy(model),
+        "pickle": lambda: pickle.loads(pickle.dumps(model)),
+        "file": lambda: fl.load_model(tmp_path / "m.safetensors"),
+    }
+    other = copies[clone]()
+    for m in (model, other):
+        m.fit(x, y)
+    assert_same_bits(other.get_weights(), model.get_weights())
+    assert not other.layers[1].trainable
+    other.compile("adam", "mse")
+    before = other.get_weights()
+    other.fit(x, y)
+    assert_same_bits(other.get_weights()[:2], before[:2])

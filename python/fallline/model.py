@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 # What a script says anew each time; a file holds the rest.
-DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics")
+DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics", "groups")
+# What a file holds as it is, without declarations in it.
+PLAIN = ("metadata", "groups")
 
 
 class Model(Network):
@@ -181,7 +183,7 @@ class Model(Network):
         """Return what save() writes: a description that JSON holds, and arrays."""
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        told = {name: value if name == "metadata" else encode(value) for name, value in state.items()}
+        told = {name: value if name in PLAIN else encode(value) for name, value in state.items()}
         return {"format": FORMAT} | told, arrays
 
     def resumed(self, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model:
@@ -279,6 +281,7 @@ class Model(Network):
             "optimizer": self.optimizer,
             "loss": self.loss,
             "metrics": list(self.metrics),
+            "groups": self._compiled_groups,
             "inputs": self.inputs,
         }
         return state | ({"arrays": {}} if self._network is None else self.get_state())
@@ -288,6 +291,9 @@ class Model(Network):
         self.metadata = dict(state["metadata"])
         if state["optimizer"] is not None:
             self.compile(state["optimizer"], state["loss"], state["metrics"])
+            self._compiled_groups = list(state.get("groups", self._compiled_groups))  # not as of now
+            if self._network is not None and self.loss is not None and self.optimizer is not None:
+                self._network.compile(self.loss.spec(), self.optimizer.spec(), self._compiled_groups)
         if state["inputs"] is None:
             return
         self._check_kernels(state["inputs"], state["arrays"])
@@ -312,7 +318,7 @@ def _array_names(model: Network) -> list[str]:
 
 
 def _decoded(description: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "metadata" else decode(value) for name, value in description.items()}
+    return {name: value if name in PLAIN else decode(value) for name, value in description.items()}
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

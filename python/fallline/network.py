@@ -48,6 +48,7 @@ class Network:
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: tuple[Metric, ...] = ()
+        self._compiled_groups: list[dict[str, Any]] = []  # groups of layers, as compile() found them
         self._network: _core.Network | None = None
         if isinstance(self.layers[0], Input):
             self.build(self.layers[0].n)
@@ -87,7 +88,7 @@ class Network:
             self.loss.check(self._last_activation, network.outputs, operation)
             for metric in self.metrics:
                 metric.check(network.outputs, operation)
-            network.compile(self.loss.spec(), self.optimizer.spec(), self._groups())
+            network.compile(self.loss.spec(), self.optimizer.spec(), self._compiled_groups)
         return network
 
     def adopt(self, network: _core.Network) -> None:
@@ -159,6 +160,7 @@ class Network:
             for metric in measured:
                 metric.check(self._network.outputs, operation)
             self._network.compile(cost.spec(), rule.spec(), self._groups())
+        self._compiled_groups = self._groups()
         self.optimizer, self.loss, self.metrics = rule, cost, measured
 
     def predict(self, X: Any, *, batch_size: int | None = None) -> Array:
