@@ -32,10 +32,10 @@ py::array as_array(const py::object& value, const std::string& operation, const 
 // A matrix whose rows can be read in place, (n, columns); a vector counts as (n, 1) if columns is 1.
 Source as_source(const py::array& a, std::int64_t columns, const std::string& operation, const std::string& name);
 
-// An array to be written in place: this dtype, C-contiguous, writable; anything else raises.
 // An argument that is written: an array already, since a copy would be lost.
 py::array in_place(const py::object& value, const std::string& operation, const std::string& name);
 
+// An array to be written in place: this dtype, C-contiguous, writable; anything else raises.
 template <class T>
 T* writable(const py::array& a, const std::string& operation, const std::string& name) {
   if (!py::isinstance<py::array_t<T>>(a))

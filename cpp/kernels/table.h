@@ -59,6 +59,7 @@ struct LossRows {
 };
 
 inline constexpr int max_slots = 3;
+inline constexpr int max_panel_width = 32;  // of any target and dtype
 inline constexpr int max_scalars = 8;
 
 // n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], scaled, and gets l2 w added;

@@ -52,6 +52,7 @@ const OptimizerKernel<T>* optimizer_kernels(TypeList<R...>) {
 
 template <class T>
 KernelTable<T> kernel_table() {
+  static_assert(panel_width<T> <= max_panel_width);
   KernelTable<T> t{};
   t.panel_width = panel_width<T>;
   t.activations = activation_kernels<T>(Activations{});

@@ -40,8 +40,7 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
   if (through_arena_) gradient_ = Buffer<T>(network.arena_size());
   for (const Strip& strip : network.strips()) {
     const Parameter& p = network.parameter(strip);
-    const bool plain = !(p.proximal && p.l1 > 0) && p.max_norm == 0;
-    strips_.push_back({strip, &network.layer(strip.layer), &p, network.group(strip.parameter), plain});
+    strips_.push_back({strip, &network.layer(strip.layer), &p, network.group(strip.parameter)});
   }
   for (const Strip& strip : network.all_strips())
     if (network.layer(strip.layer).prepares()) prepared_strips_.push_back(strip);
@@ -185,8 +184,8 @@ void Step<T>::update(int thread, std::size_t first, std::size_t last, const T* g
   for (int k = 0; rule.slots[k]; ++k) u.slots[k] = network_.slot(k) + offset;
   rule.update(u);
   for (std::size_t i = first; i < last; ++i) {
-    const auto& [strip, layer, parameter, group, plain] = strips_[i];
-    if (!plain && parameter->proximal)
+    const auto& [strip, layer, parameter, group] = strips_[i];
+    if (parameter->proximal)
       kernels_.soft_threshold(network_.weights() + strip.offset, strip.size, rates.learning_rate * parameter->l1);
     if (parameter->max_norm == 0) finish_update(strips_[i], rates);
   }
@@ -206,7 +205,7 @@ template <class T>
 void Step<T>::bound_norms(Team& team, int thread) {
   team.barrier(thread);
   for (std::size_t i = 0, panel = 0; i < strips_.size(); ++i) {
-    const auto& [first, layer, parameter, group, plain] = strips_[i];
+    const auto& [first, layer, parameter, group] = strips_[i];
     if (parameter->max_norm == 0 || first.begin != 0) continue;
     if (static_cast<int>(panel++) % team.size() != thread) continue;
     kernels_.bound_norms(network_.weights() + first.offset, parameter->rows, parameter->max_norm);
@@ -276,7 +275,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
       const std::size_t start = i;
       const std::ptrdiff_t offset = strips_[i].strip.offset;
       for (std::ptrdiff_t end = offset; i < last; ++i) {
-        const auto& [strip, layer, parameter, group, plain] = strips_[i];
+        const auto& [strip, layer, parameter, group] = strips_[i];
         if (strip.offset != end || (i > start && end + strip.size > offset + cache_size) ||
             group != strips_[start].group)
           break;

@@ -69,7 +69,6 @@ class Step {
     Layer<T>* layer;
     const Parameter* parameter;
     int group;
-    bool plain;  // the update ends with the rule: no threshold, no bound
   };
   // The scalars of one step for one group of parameters.
   struct Rates {

@@ -66,21 +66,20 @@ class BatchNormalization final : public Affine<T> {
     if (this->frozen) return Layer<T>::backward(pass, at, below);
     const int width = this->width();
     const auto [first, last] = pass.share(static_cast<int>(this->padded()) / width);
-    const auto w = static_cast<std::size_t>(width);
-    std::vector<T> sum(w), product(w), a(w), b(w), d(w);
+    T sum[max_panel_width], product[max_panel_width], a[max_panel_width], b[max_panel_width], d[max_panel_width];
     for (int p = first; p < last; ++p) {
       const T *x = at.x.data + p * at.x.stride, *delta = at.delta.data + p * at.delta.stride;
       const T *mean = moments(at.scratch, p, 0), *root = moments(at.scratch, p, 2), *gamma = this->gamma() + p * width;
       T* dx = at.dx.data + p * at.dx.stride;
-      this->kernels().column_sums(delta, width, pass.rows, sum.data(), false);
-      this->kernels().column_products(delta, nullptr, x, mean, pass.rows, product.data(), false);
-      for (std::size_t c = 0; c < w; ++c) {
+      this->kernels().column_sums(delta, width, pass.rows, sum, false);
+      this->kernels().column_products(delta, nullptr, x, mean, pass.rows, product, false);
+      for (int c = 0; c < width; ++c) {
         const T count = static_cast<T>(pass.rows);
         a[c] = gamma[c] * root[c];
         b[c] = -a[c] * root[c] * root[c] * product[c] / count;
         d[c] = -a[c] * sum[c] / count - mean[c] * b[c];
       }
-      this->kernels().column_combine(delta, a.data(), x, b.data(), d.data(), pass.rows, dx);
+      this->kernels().column_combine(delta, a, x, b, d, pass.rows, dx);
       if (below.index != 0)
         this->kernels().activations[below.index].gradient({x, 0}, {dx, 0}, width, below.parameter, 0, pass.rows);
     }
@@ -104,11 +103,10 @@ class BatchNormalization final : public Affine<T> {
 
   void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
     const T* root = moments(at.scratch, panel, 2);
-    std::vector<T> products(static_cast<std::size_t>(this->width()));
+    T products[max_panel_width];
     this->kernels().column_products(at.delta.data + panel * at.delta.stride, nullptr, at.x.data + panel * at.x.stride,
-                                    moments(at.scratch, panel, 0), rows, products.data(), false);
-    for (int c = 0; c < this->width(); ++c)
-      g[c] = (accumulate ? g[c] : T(0)) + products[static_cast<std::size_t>(c)] * root[c];
+                                    moments(at.scratch, panel, 0), rows, products, false);
+    for (int c = 0; c < this->width(); ++c) g[c] = (accumulate ? g[c] : T(0)) + products[c] * root[c];
   }
 
  private:
@@ -123,16 +121,15 @@ class BatchNormalization final : public Affine<T> {
   // Rows [begin, end) of one panel; root, if wanted, gets 1 / sqrt(variance + epsilon).
   void normalize(const Place<T>& at, int panel, const T* mean, const T* variance, T* root, int begin, int end) const {
     const int width = this->width();
-    std::vector<T> scale(static_cast<std::size_t>(width)), offset(static_cast<std::size_t>(width));
+    T scale[max_panel_width], offset[max_panel_width];
     for (int c = 0; c < width; ++c) {
       const T r = reciprocal_root(variance[c]);
-      const auto i = static_cast<std::size_t>(c);
       if (root) root[c] = r;
-      scale[i] = this->gamma()[panel * width + c] * r;
-      offset[i] = this->beta()[panel * width + c] - mean[c] * scale[i];
+      scale[c] = this->gamma()[panel * width + c] * r;
+      offset[c] = this->beta()[panel * width + c] - mean[c] * scale[c];
     }
-    this->kernels().affine({at.x.data + panel * at.x.stride, 0}, scale.data(), offset.data(),
-                           {at.y.data + panel * at.y.stride, 0}, width, begin, end);
+    this->kernels().affine({at.x.data + panel * at.x.stride, 0}, scale, offset, {at.y.data + panel * at.y.stride, 0},
+                           width, begin, end);
   }
 
   Spec spec_;

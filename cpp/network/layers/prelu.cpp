@@ -1,6 +1,5 @@
 // y = x, or slope x below 0: slope (inputs,), or (1,) shared by all.
 #include <algorithm>
-#include <vector>
 
 #include "network/layers/layer.h"
 
@@ -44,10 +43,10 @@ class Prelu final : public Layer<T> {
       return clear_from(g, this->inputs() - strip.column);
     }
     T total = accumulate ? g[0] : T(0);
-    std::vector<T> sums(static_cast<std::size_t>(width));
+    T sums[max_panel_width];
     for (int column = 0; column < this->inputs(); column += width) {
-      panel(column, sums.data(), false);
-      for (int c = 0; c < std::min(width, this->inputs() - column); ++c) total += sums[static_cast<std::size_t>(c)];
+      panel(column, sums, false);
+      for (int c = 0; c < std::min(width, this->inputs() - column); ++c) total += sums[c];
     }
     g[0] = total;
     clear_from(g, 1);
