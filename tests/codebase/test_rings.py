@@ -9,7 +9,7 @@ import pytest
 
 from codebase.tree import CPP, PACKAGE, code, files, files_with, label
 
-CPP_RINGS = ["kernels", "runtime", "network", "bindings"]
+CPP_RINGS = ["kernels", "runtime", "minimizers", "network", "bindings"]
 
 # From the innermost ring outwards; a module imports only from rings before its own.
 PYTHON_RINGS = [
