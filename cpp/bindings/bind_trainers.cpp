@@ -1,43 +1,8 @@
 // Trainers: over arrays, and over batches given one by one.
-#include "bindings/py_network.h"
+#include "bindings/closable.h"
 
 namespace fallline {
 namespace {
-
-// A trainer of either dtype, until it is closed.
-template <template <class> class Of>
-class Closable {
- public:
-  double running_loss() const {
-    return visit([](auto& trainer) { return trainer.running_loss(); });
-  }
-  py::tuple sums() const {
-    const LossSums sums = visit([](auto& trainer) { return trainer.sums(); });
-    return py::make_tuple(sums.loss, sums.weight);
-  }
-  // Lets go of the model and the data, once a run on another thread is over.
-  void close() { state_.reset(); }
-
- protected:
-  // In the order of their making: the trainer goes first, the network last.
-  struct State {
-    py::object network;
-    std::vector<py::array> arrays;
-    EitherDtype<Of> trainer;
-  };
-
-  explicit Closable(const py::object& network) : state_(std::make_shared<State>()) { state_->network = network; }
-
-  // f(trainer) with the trainer of this dtype.
-  template <class F>
-  auto visit(F&& f) const {
-    const std::shared_ptr<State> state = state_;
-    if (!state) throw std::runtime_error("Trainer: it has been closed; expected an open trainer");
-    return std::visit([&](const auto& trainer) { return f(*trainer); }, state->trainer);
-  }
-
-  std::shared_ptr<State> state_;
-};
 
 class PyTrainer : public Closable<Trainer> {
  public:
@@ -51,7 +16,7 @@ class PyTrainer : public Closable<Trainer> {
       Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays);
       T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data.rows, "Model.fit", state_->arrays);
       const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data.rows));
-      state_->trainer = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
+      state_->held = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
     });
   }
 
@@ -78,7 +43,7 @@ class PyStreamTrainer : public Closable<StreamTrainer> {
  public:
   explicit PyStreamTrainer(const py::object& owner) : Closable(owner) {
     py::cast<const PyNetwork&>(owner).visit(
-        [&]<class T>(Engine<T>& e) { state_->trainer = std::make_unique<StreamTrainer<T>>(e.network); });
+        [&]<class T>(Engine<T>& e) { state_->held = std::make_unique<StreamTrainer<T>>(e.network); });
   }
 
   void train(const py::object& x, const py::object& y, const py::object& weight, double learning_rate,

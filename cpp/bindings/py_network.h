@@ -127,6 +127,7 @@ class PyNetwork {
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.evaluate", owners);
       T* kept = predictions_of<T>(e.network, predictions, data.rows, "Model.evaluate", owners);
       LossSums sums{loss_sum, weight_sum};
+      const Claim claim(e.network.users, Claim::reading, "Model.evaluate");
       without_gil([&] { fallline::add_losses(e.network, data, kept, sums); });
       return py::make_tuple(sums.loss, sums.weight);
     });

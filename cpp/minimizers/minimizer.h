@@ -1,5 +1,5 @@
-// Methods that look for the minimum of a deterministic function, one iteration at a time. Each kind lives in one file of
-// this folder and registers itself under the name that Python sends.
+// Methods that look for the minimum of a deterministic function, one iteration at a time. Each kind lives in one file
+// of this folder and registers itself under the name that Python sends.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class Options {
   const std::string& word(const std::string& name) const { return find(words, name); }
 
  private:
-  template <class Map>
-  static const auto& find(const Map& map, const std::string& name) {
+  template <class Value>
+  static const Value& find(const std::map<std::string, Value>& map, const std::string& name) {
     const auto found = map.find(name);
     if (found == map.end()) throw std::invalid_argument("Minimizer: the option " + name + " is missing");
     return found->second;
@@ -43,8 +43,9 @@ class Minimizer {
     start(f);
   }
 
-  // One iteration; false if it has stopped, for reason(). If f throws, the minimizer is as it was before the iteration,
-  // or in a state between two of its evaluations from which it can go on.
+  // One iteration; false if it could make none. Nothing is left to do once there is a reason(), which an iteration that
+  // got somewhere may leave too. If f throws, the minimizer is as it was before the iteration, or in a state between
+  // two of its evaluations from which it can go on.
   virtual bool iterate(Function& f) = 0;
 
   // The best point so far and f there.

@@ -7,7 +7,9 @@
 #include "runtime/dispatch.h"
 
 namespace fallline {
+
 OptimizerSettings::OptimizerSettings(const Spec& optimizer) {
+  if (!optimizer.has("name")) return;
   const KernelTable<float>& table = kernels<float>();
   const auto* row = std::find_if(table.optimizers, table.optimizers + table.optimizer_count,
                                  [&](const auto& each) { return optimizer.text("name") == each.name; });

@@ -18,7 +18,8 @@ struct OptimizerSettings {
   double average = 0;  // share of the average of the weights that is kept a step; 0: there is none
 
   OptimizerSettings() = default;
-  // From what Python sends; throws std::invalid_argument for an unknown rule or a missing hyper-parameter.
+  // From what Python sends, which may name no rule; throws std::invalid_argument for an unknown one or a missing
+  // hyper-parameter.
   explicit OptimizerSettings(const Spec& optimizer);
 
   // Names of the state arrays of each parameter: the rule's own, then "average" if there is one.

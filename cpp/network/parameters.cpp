@@ -3,19 +3,6 @@
 #include <algorithm>
 
 namespace fallline {
-namespace {
-
-// f(index in the plain matrix, index in the arena) for each element.
-template <class F>
-void each_element(const Parameter& p, int width, F f) {
-  for (int r = 0; r < p.rows; ++r)
-    for (int c = 0; c < p.columns; ++c)
-      f(static_cast<std::ptrdiff_t>(r) * p.columns + c,
-        p.offset + c / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(r) * width + c % width);
-}
-
-}  // namespace
-
 Parameter::Parameter(int of_layer, const std::string& its_name, int its_rows, int its_columns, bool is_vector,
                      const Spec& spec)
     : layer(of_layer),

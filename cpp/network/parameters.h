@@ -40,6 +40,15 @@ struct Strip {
   std::ptrdiff_t size;
 };
 
+// f(index in the plain matrix, index in the arena) for each element.
+template <class F>
+void each_element(const Parameter& p, int width, F f) {
+  for (int r = 0; r < p.rows; ++r)
+    for (int c = 0; c < p.columns; ++c)
+      f(static_cast<std::ptrdiff_t>(r) * p.columns + c,
+        p.offset + c / width * p.panel_size(width) + static_cast<std::ptrdiff_t>(r) * width + c % width);
+}
+
 template <class T>
 void pack(const Parameter& parameter, int width, const T* matrix, T* arena);
 template <class T>

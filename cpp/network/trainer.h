@@ -3,24 +3,14 @@
 
 #include <chrono>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "network/claim.h"
+#include "network/evaluation.h"
 #include "network/pace.h"
 #include "network/step.h"
 
 namespace fallline {
-
-struct NonFiniteLoss : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// Of the rows so far: what their mean loss is made of.
-struct LossSums {
-  double loss = 0, weight = 0;
-};
 
 struct RunLimits {
   std::int64_t epochs, batches;
@@ -123,21 +113,5 @@ class StreamTrainer {
   LossSums sums_;
   double penalty_ = 0;
 };
-
-// Mean loss over all rows, penalties included, without dropout; predictions (n, outputs) may be nullptr.
-template <class T>
-double evaluate(Network<T>& network, const Data<T>& data, T* predictions);
-
-// Adds the rows to the sums, in their order.
-template <class T>
-void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums);
-
-// What the last layer puts out for each row of x, to out (n, outputs).
-template <class T>
-void predict(Network<T>& network, Source x, std::int64_t rows, T* out);
-
-// Loss of the batch and its gradient, in the arena of `gradient`.
-template <class T>
-double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient);
 
 }  // namespace fallline

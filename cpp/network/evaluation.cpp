@@ -1,0 +1,127 @@
+#include "network/evaluation.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "network/claim.h"
+
+namespace fallline {
+namespace {
+
+// Rows that go through all layers together outside training.
+constexpr int inference_block = 128;
+// A reader takes part from about a tenth of a millisecond on: on a busy machine its start may take many times that.
+constexpr double flops_worth_a_reader = 1e7;
+
+Source from_row(Source source, std::int64_t row) {
+  source.data = static_cast<const char*>(source.data) + row * source.row_stride;
+  return source;
+}
+
+// f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
+template <class T, class F>
+void each_block(Network<T>& network, const Source& x, std::int64_t n, F f) {
+  const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
+  const std::int64_t blocks = (n + block - 1) / block;
+  const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
+  const int threads =
+      network.foreign() ? 1 : threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks)));
+  run_team(threads, [&](Team& team, int thread) {
+    auto work = network.idle_workspaces().take(network, block);
+    for (std::int64_t i = thread; i < blocks; i += team.size()) {
+      const std::int64_t first = i * block;
+      const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
+      kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
+      f(*work, first, rows);
+    }
+    network.idle_workspaces().give(std::move(work));
+  });
+}
+
+}  // namespace
+
+void report_not_finite(const char* operation, int layer, const std::string& where) {
+  throw NonFiniteLoss(std::string(operation) + ": the loss is not finite in " + where + ", first in " +
+                      (layer < 0 ? "the data" : "layer " + std::to_string(layer)) +
+                      "; expected finite numbers (the weights are those from before this batch)");
+}
+
+template <class T>
+void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums) {
+  const Objective& objective = network.objective();
+  std::vector<double> loss(static_cast<std::size_t>(data.rows));
+  const int outputs = network.outputs();
+  each_block(network, data.x, data.rows, [&](Workspace<T>& work, std::int64_t first, int rows) {
+    const Panels<T> y = network.forward({false, 0, 0, 0, 0, rows}, work, network.trained_depth());
+    const auto keep = [&] {
+      if (predictions) kernels<T>().scatter(y, outputs, predictions + first * outputs, nullptr, 0, rows);
+    };
+    if (objective.from_logits) keep();
+    if (data.labels.empty()) kernels<T>().gather(from_row(data.y, first), nullptr, outputs, work.target, 0, rows);
+    network.loss_rows({y,
+                       {},
+                       work.target,
+                       data.labels.empty() ? nullptr : data.labels.data() + first,
+                       data.weights.empty() ? nullptr : data.weights.data() + first,
+                       1.0,
+                       outputs,
+                       loss.data() + first,
+                       objective.hyper.data()},
+                      0, rows);
+    if (!objective.from_logits) keep();
+  });
+  for (double l : loss) sums.loss += l;
+  for (T w : data.weights) sums.weight += static_cast<double>(w);
+  if (data.weights.empty()) sums.weight += static_cast<double>(data.rows);
+}
+
+template <class T>
+double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+  const Claim claim(network.users, Claim::reading, "Model.evaluate");
+  LossSums sums;
+  add_losses(network, data, predictions, sums);
+  return network.objective().total(sums.loss, sums.weight) + network.penalty();
+}
+
+template <class T>
+void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
+  const Claim claim(network.users, Claim::reading, "Model.predict");
+  const int outputs = network.outputs();
+  each_block(network, x, rows, [&](Workspace<T>& work, std::int64_t first, int n) {
+    const Panels<T> y = network.forward({false, 0, 0, 0, 0, n}, work, network.depth());
+    kernels<T>().scatter(y, outputs, out + first * outputs, nullptr, 0, n);
+  });
+}
+
+template <class T>
+double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient) {
+  constexpr const char* operation = "Model.loss_and_gradients";
+  const Claim claim(network.users, network.foreign() ? Claim::writing : Claim::reading, operation);
+  const int rows = static_cast<int>(data.rows);
+  Step<T> step(network, data, rows, GradientRoute::arena);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
+  std::iota(order.begin(), order.end(), 0);
+  auto result = Step<T>::Result::done;
+  run_team(step.team_size(), [&](Team& team, int thread) {
+    if (thread == 0) step.plan(team.size());
+    team.barrier(thread);
+    if (team.broken()) return;
+    const auto outcome = step.gradients(team, thread, order.data(), rows, network.step);
+    if (thread == 0) result = outcome;
+  });
+  if (result == Step<T>::Result::not_finite)
+    report_not_finite(operation, step.first_bad_layer(order.data(), rows), "these rows");
+  gradient = std::move(step.gradient_arena());
+  return step.loss();
+}
+
+template void add_losses(Network<float>&, const Data<float>&, float*, LossSums&);
+template void add_losses(Network<double>&, const Data<double>&, double*, LossSums&);
+template double evaluate(Network<float>&, const Data<float>&, float*);
+template double evaluate(Network<double>&, const Data<double>&, double*);
+template void predict(Network<float>&, Source, std::int64_t, float*);
+template void predict(Network<double>&, Source, std::int64_t, double*);
+template double loss_and_gradient(Network<float>&, const Data<float>&, Buffer<float>&);
+template double loss_and_gradient(Network<double>&, const Data<double>&, Buffer<double>&);
+
+}  // namespace fallline

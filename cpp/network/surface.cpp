@@ -1,0 +1,84 @@
+#include "network/surface.h"
+
+#include <numeric>
+
+#include "network/evaluation.h"
+#include "runtime/interrupt.h"
+
+namespace fallline {
+
+template <class T>
+Surface<T>::Surface(Network<T>& network, Data<T> data)
+    : network_(network),
+      claim_(network.fits, Claim::writing, "Model.fit"),
+      data_(std::move(data)),
+      order_(static_cast<std::size_t>(data_.rows)) {
+  std::iota(order_.begin(), order_.end(), 0);
+  std::vector<bool> learns(network.parameters().size());
+  for (const Strip& strip : network.strips()) learns[static_cast<std::size_t>(strip.parameter)] = true;
+  const int width = kernels<T>().panel_width;
+  for (std::size_t i = 0; i < learns.size(); ++i)
+    if (learns[i])
+      each_element(network.parameters()[i], width,
+                   [&](std::ptrdiff_t, std::ptrdiff_t packed) { places_.push_back(packed); });
+}
+
+template <class T>
+void Surface<T>::get(double* x) const {
+  for (std::size_t i = 0; i < places_.size(); ++i) x[i] = static_cast<double>(network_.weights()[places_[i]]);
+}
+
+template <class T>
+void Surface<T>::set(const double* x) {
+  for (std::size_t i = 0; i < places_.size(); ++i) network_.weights()[places_[i]] = static_cast<T>(x[i]);
+  for (const Strip& strip : network_.strips()) network_.layer(strip.layer).refresh(strip);
+}
+
+template <class T>
+void Surface<T>::round(double* x) const {
+  for (std::size_t i = 0; i < places_.size(); ++i) x[i] = static_cast<double>(static_cast<T>(x[i]));
+}
+
+template <class T>
+void Surface<T>::stop_beyond(std::uint64_t interrupts) {
+  interrupts_ = interrupts;
+  if (step_) step_->stop_beyond(interrupts);
+}
+
+template <class T>
+double Surface<T>::value(const double* x) {
+  if (interrupt_count() > interrupts_) throw Interrupted();
+  set(x);
+  LossSums sums;
+  add_losses(network_, data_, static_cast<T*>(nullptr), sums);
+  return network_.objective().total(sums.loss, sums.weight) + network_.penalty();
+}
+
+template <class T>
+double Surface<T>::value_and_gradient(const double* x, double* gradient) {
+  using Result = typename Step<T>::Result;
+  const int rows = static_cast<int>(data_.rows);
+  if (!step_) {
+    step_.emplace(network_, data_, rows, GradientRoute::arena);
+    step_->stop_beyond(interrupts_);
+  }
+  set(x);
+  auto result = Result::done;
+  run_team(step_->team_size(), [&](Team& team, int thread) {
+    if (thread == 0) step_->plan(team.size());
+    team.barrier(thread);
+    if (team.broken()) return;
+    const auto outcome = step_->gradients(team, thread, order_.data(), rows, network_.step);
+    if (thread == 0) result = outcome;
+  });
+  if (result == Result::interrupted) throw Interrupted();
+  const bool finite = result == Result::done;
+  for (std::size_t i = 0; i < places_.size(); ++i)
+    gradient[i] = finite ? static_cast<double>(step_->gradient_arena()[places_[i]]) : 0;
+  return finite ? step_->loss() : std::numeric_limits<double>::quiet_NaN();
+}
+
+template class Surface<float>;
+template class Surface<double>;
+
+}  // namespace fallline
