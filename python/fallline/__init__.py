@@ -82,7 +82,21 @@ from fallline.losses import (
 )
 from fallline.metrics import Metric, confusion_matrix
 from fallline.model import Model, load_model
-from fallline.optimizers import SGD, AdaDelta, AdaGrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
+from fallline.optimizers import (
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Chain,
+    FirstOrder,
+    Lion,
+    Minimizer,
+    NAdam,
+    Optimizer,
+    Plateau,
+    RMSProp,
+)
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
 
@@ -105,6 +119,7 @@ __all__ = [
     "BinaryFocalCrossEntropy",
     "CSVLogger",
     "Callback",
+    "Chain",
     "Constant",
     "CrossEntropy",
     "Dense",
@@ -113,6 +128,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "FirstOrder",
     "FocalCrossEntropy",
     "FunctionLoss",
     "GlorotNormal",
@@ -138,6 +154,7 @@ __all__ = [
     "MaxNorm",
     "Maxout",
     "Metric",
+    "Minimizer",
     "Model",
     "ModelCheckpoint",
     "NAdam",
@@ -147,6 +164,7 @@ __all__ = [
     "Optimizer",
     "PReLU",
     "ParameterGroup",
+    "Plateau",
     "Poisson",
     "Quantile",
     "RMSProp",

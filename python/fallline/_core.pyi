@@ -1,7 +1,7 @@
 """Types of the compiled core. Checked against the built module by `mypy.stubtest`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,41 @@ class StreamTrainer:
     def sums(self) -> tuple[float, float]: ...
     def resume(self, loss_sum: float, weight_sum: float, batch: int) -> None: ...
     def close(self) -> None: ...
+
+class Surface:
+    """The loss of all rows as a function of the weights that learn; holds the model's training lock until closed."""
+
+    def __init__(self, network: Network, x: Any, y: Any, sample_weight: Any = None) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def close(self) -> None: ...
+
+# f(x) -> value; with a second argument, an array like x, it writes the gradient there.
+_Function: TypeAlias = Callable[..., float]
+
+class Minimizer:
+    """A method that looks for a minimum, and what it has learned of the function so far."""
+
+    def __init__(self, name: str, options: Mapping[str, float | str]) -> None: ...
+    def begin(self, target: Surface | _Function, x: NDArray[np.float64] | None = None) -> None:
+        """Take up a function at x, or the loss of a network where it is."""
+    def run(self, target: Surface | _Function, iterations: int, seconds: float) -> NDArray[np.float64]:
+        """Iterate until a limit is reached, a signal is pending or there is a reason to stop; the value after each.
+
+        A network is left at x.
+        """
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """The best point so far."""
+    @property
+    def value(self) -> float: ...
+    @property
+    def reason(self) -> str:
+        """Why it has stopped; empty before."""
+    @property
+    def evaluations(self) -> int: ...
+    def get_state(self) -> dict[str, NDArray[np.float64]]: ...
+    def set_state(self, state: Mapping[str, NDArray[np.float64]]) -> None: ...
 
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...

@@ -15,6 +15,7 @@ class History:
     Attributes:
         epoch: number of each epoch, counted from 0 over the whole life of the model.
         history: name -> list of floats, one per epoch: "loss", the metrics, "val_loss", ...
+        stop_reason: why the optimizer stopped by itself, in words, or None.
 
     Example:
         >>> record = History()
@@ -26,6 +27,7 @@ class History:
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
+        self.stop_reason: str | None = None
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Append what one epoch measured."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,11 @@ from fallline.checks import choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
 from fallline.errors import message
-from fallline.layers import Embedding, Input, Layer
+from fallline.layers import Embedding, Input, Layer, stack
 from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import FunctionLoss, Loss
 from fallline.metrics.metric import Metric, check_all
-from fallline.optimizers import Optimizer
+from fallline.optimizers import Course, FirstOrder, Optimizer
 from fallline.summary import table
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Network:
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
-        self.layers = _checked_layers(layers)
+        self.layers = stack.checked(layers)
         self.seed = _random_seed() if seed is None else integer("Model", "seed", seed, low=0, high=2**64 - 1)
         known = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
         self.dtype = choice("Model", "dtype", known, ("float32", "float64"))
@@ -48,6 +47,7 @@ class Network:
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: tuple[Metric, ...] = ()
+        self._course: Course | None = None  # of the optimizer
         self._compiled_groups: list[dict[str, Any]] = []  # groups of layers, as compile() found them
         self._network: _core.Network | None = None
         if isinstance(self.layers[0], Input):
@@ -79,16 +79,16 @@ class Network:
                     message(operation, "inputs", f"is {inputs}", f"{self._network.inputs}, as built")
                 )
             return self._network
-        network = _core.Network(inputs, self._specs(inputs), self.dtype, self.seed)
+        network = _core.Network(inputs, stack.specs(self.layers, inputs), self.dtype, self.seed)
         for index, (layer, parameter, shape) in enumerate(network.parameters):
             rule = self.layers[layer].initializer(parameter, activation_after(self.layers, layer))
             value = initializers.draw(rule, shape, self.seed, index, operation)
             network.set_parameter(index, value.astype(self.dtype))
-        if self.optimizer is not None and self.loss is not None:
+        if self._course is not None and self.loss is not None:
             self.loss.check(self._last_activation, network.outputs, operation)
             for metric in self.metrics:
                 metric.check(network.outputs, operation)
-            network.compile(self.loss.spec(), self.optimizer.spec(), self._compiled_groups)
+            network.compile(self.loss.spec(), self._course.optimizer.spec(), self._compiled_groups)
         return network
 
     def adopt(self, network: _core.Network) -> None:
@@ -103,29 +103,9 @@ class Network:
         self._network = network
 
     @property
-    def _computing(self) -> tuple[Layer, ...]:
+    def _computing(self) -> Sequence[Layer]:
         """The layers that the core knows: all but Input."""
-        return self.layers[1:] if isinstance(self.layers[0], Input) else self.layers
-
-    def _specs(self, inputs: int) -> list[dict[str, Any]]:
-        width = inputs
-        for layer in self._computing:
-            width = layer.output_width(width)
-        first = len(self.layers) - len(self._computing)
-        # Random numbers of the stages of one layer come from streams of their own.
-        return [
-            stage | {"index": i} | ({"stream": i + 1 + (j << 20)} if j else {})
-            for i, layer in enumerate(self._computing, first)
-            for j, stage in enumerate(layer.stages())
-        ]
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """What the core needs to know of layers that learn in a way of their own."""
-        return [
-            group.spec() | {"index": i, "prefix": prefix}
-            for i, layer in enumerate(self.layers)
-            for prefix, group in layer.groups()
-        ]
+        return stack.computing(self.layers)
 
     def _tries(self, network: _core.Network) -> bool:
         """Whether the core may try rows unchecked: not what Embedding reads, nor what the user's code may refuse."""
@@ -156,12 +136,19 @@ class Network:
         missing = "softmax" if cost.takes_classes else "sigmoid"
         logits = missing if cost.from_logits(self._last_activation) else None
         measured = check_all(metrics, operation, logits)
+        course = Course(rule, self.seed)
         if self._network is not None:
             for metric in measured:
                 metric.check(self._network.outputs, operation)
-            self._network.compile(cost.spec(), rule.spec(), self._groups())
-        self._compiled_groups = self._groups()
-        self.optimizer, self.loss, self.metrics = rule, cost, measured
+            self._network.compile(cost.spec(), course.optimizer.spec(), stack.groups(self.layers))
+        self._compiled_groups = stack.groups(self.layers)
+        self.optimizer, self.loss, self.metrics, self._course = rule, cost, measured, course
+
+    def _enter(self, course: Course) -> None:
+        """Go on with a stage of the optimizer; the core begins it anew."""
+        if self._network is not None and self.loss is not None:
+            self._network.compile(self.loss.spec(), course.optimizer.spec(), self._compiled_groups)
+        self._course = course
 
     def predict(self, X: Any, *, batch_size: int | None = None) -> Array:
         """Return what the last layer puts out, (n, outputs), dropout off.
@@ -229,7 +216,7 @@ class Network:
             ...     prediction = model.predict(np.ones((1, 2)))
         """
         network = self._network
-        kept = self.optimizer is not None and self.optimizer.average is not None
+        kept = self._course is not None and self._course.optimizer.average is not None
         if network is None or not kept or network.step == 0:
             yield
             return
@@ -260,7 +247,7 @@ class Network:
             ValueError: wrong shapes, or labels out of range.
         """
         operation = "Model.train_on_batch"
-        optimizer, loss = self._compiled(operation, training=True)
+        optimizer, loss = self._first_order(operation)
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
@@ -364,14 +351,23 @@ class Network:
                 message(operation, "model", "has its average in place of its weights", expected)
             )
 
-    def _compiled(self, operation: str, *, training: bool = False) -> tuple[Optimizer, Loss]:
+    def _compiled(self, operation: str, *, training: bool = False) -> tuple[Course, Loss]:
         if training:
             self._refuse_while_averaged(operation)
-        if self.optimizer is None or self.loss is None:
+        if self._course is None or self.loss is None:
             raise RuntimeError(
                 message(operation, "model", "is not compiled", "compile(optimizer, loss) before")
             )
-        return self.optimizer, self.loss
+        return self._course, self.loss
+
+    def _first_order(self, operation: str) -> tuple[FirstOrder, Loss]:
+        """The optimizer, which must be one of single updates, and the loss."""
+        _, loss = self._compiled(operation, training=True)
+        if not isinstance(self.optimizer, FirstOrder):
+            got = f"is {self.optimizer!r}"
+            expected = "one of single updates, e.g. Adam(): to others each batch is another function"
+            raise ValueError(message(operation, "optimizer", got, expected))
+        return self.optimizer, loss
 
 
 def _random_seed() -> int:
@@ -380,20 +376,3 @@ def _random_seed() -> int:
 
 def _batch_size(value: int | None, operation: str) -> int:
     return 0 if value is None else integer(operation, "batch_size", value, low=1, high=2**31 - 1)
-
-
-def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    if isinstance(layers, Layer) or not np.iterable(layers):
-        raise TypeError(message("Model", "layers", f"is {layers!r}", "a list of layers"))
-    made = tuple(layers)
-    for i, layer in enumerate(made):
-        if not isinstance(layer, Layer):
-            raise TypeError(message("Model", f"layers[{i}]", f"is {layer!r}", "a layer, e.g. Dense(10)"))
-        if i > 0 and isinstance(layer, Input):
-            raise ValueError(message("Model", f"layers[{i}]", f"is {layer!r}", "Input only as first layer"))
-        if isinstance(layer, Embedding) and any(not isinstance(before, Input) for before in made[:i]):
-            got = f"is {layer!r}"
-            raise ValueError(message("Model", f"layers[{i}]", got, "Embedding only before all that computes"))
-    if not any(not isinstance(layer, Input) for layer in made):
-        raise ValueError(message("Model", "layers", f"is {list(made)}", "at least one layer that computes"))
-    return tuple(copy.copy(layer) for layer in made)

@@ -35,8 +35,8 @@ class Lines(Silent):
 
     by_epoch = True
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int | None) -> None:
+        self._of = "" if epochs is None else f"/{epochs}"
         self._rows, self._epoch, self._start = 0, 0, time.perf_counter()
 
     def advance(self, rows: int, loss: float) -> None:  # noqa: ARG002
@@ -49,7 +49,7 @@ class Lines(Silent):
         now = time.perf_counter()
         rate, self._start, self._rows = self._rows / (now - self._start), now, 0
         measured = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        print(f"epoch {self._epoch}/{self._epochs}  {measured}  {rate:,.0f} samples/s")  # noqa: T201
+        print(f"epoch {self._epoch}{self._of}  {measured}  {rate:,.0f} samples/s")  # noqa: T201
 
     def resume(self, epochs: int, rows: int) -> None:  # noqa: ARG002
         """Go on counting epochs."""
@@ -61,17 +61,19 @@ class Bar(Silent):
 
     interval = 0.1
 
-    def __init__(self, rows: int | None, epochs: int) -> None:
+    def __init__(self, rows: int | None, epochs: int | None) -> None:
         from tqdm import tqdm
 
         self._rows, self._epochs, self._epoch = rows, epochs, 0
         self._measured: dict[str, str] = {}
-        total = None if rows is None else rows * epochs
+        total = None if rows is None or epochs is None else rows * epochs
         self._bar: Any = tqdm(total=total, unit=" samples", unit_scale=True, dynamic_ncols=True)
         self._describe()
 
     def _describe(self) -> None:
-        self._bar.set_description(f"epoch {min(self._epoch + 1, self._epochs)}/{self._epochs}", refresh=False)
+        epoch, last = self._epoch + 1, self._epochs
+        shown = f"epoch {epoch}" if last is None else f"epoch {min(epoch, last)}/{last}"
+        self._bar.set_description(shown, refresh=False)
 
     def advance(self, rows: int, loss: float) -> None:
         """Move the bar."""
@@ -98,10 +100,10 @@ class Bar(Silent):
         self._bar.close()
 
 
-def progress(verbose: Any, rows: int | None, epochs: int) -> Silent:
+def progress(verbose: Any, rows: int | None, epochs: int | None) -> Silent:
     """Return what shows the progress: 0 nothing, 1 a bar, 2 lines, "auto" a bar on a terminal only.
 
-    Epochs have so many rows; None if nobody knows.
+    Epochs have so many rows, and there are so many of them; None if nobody knows.
     """
     if verbose == "auto":
         verbose = 1 if sys.stderr.isatty() else 0

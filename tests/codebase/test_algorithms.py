@@ -19,7 +19,7 @@ ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| ")
 IN_ROWS = {token for row in ROWS for token in re.findall(r"`([^`]+)`", row[1]) if "::" not in token}
 IN_TEXT = {token for token in CODE if re.match(r"[A-Z]\w*[.(]", token)}
 KINDS = (fl.Optimizer, fl.Layer, fl.Loss, fl.Regularizer, fl.constraints.MaxNorm, fl.schedules.Schedule)
-BASES = {*KINDS[:4], fl.schedules.Schedule, fl.losses.FunctionLoss}
+BASES = {*KINDS[:4], fl.FirstOrder, fl.Minimizer, fl.Chain, fl.schedules.Schedule, fl.losses.FunctionLoss}
 
 
 def public():

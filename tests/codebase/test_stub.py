@@ -12,8 +12,10 @@ from codebase.tree import ROOT
 
 # pybind11's classes have a metaclass of its own
 NOT_IN_THE_STUB = """
+fallline._core.Minimizer
 fallline._core.Network
 fallline._core.StreamTrainer
+fallline._core.Surface
 fallline._core.Trainer
 """
 

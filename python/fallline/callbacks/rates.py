@@ -9,12 +9,13 @@ from fallline.callbacks.callback import Callback
 from fallline.callbacks.monitor import Monitor
 from fallline.checks import integer, number
 from fallline.errors import message
+from fallline.optimizers import FirstOrder
 
 
 def _rate(callback: Callback) -> float:
     """Return the optimizer's rate, which must be a number to be changed."""
     optimizer = callback.model.optimizer
-    rate = None if optimizer is None else optimizer.learning_rate
+    rate = optimizer.learning_rate if isinstance(optimizer, FirstOrder) else None
     if rate is None or callable(rate):
         kind, got = type(callback).__name__, f"is {rate!r}"
         raise ValueError(

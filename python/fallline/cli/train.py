@@ -19,7 +19,7 @@ from fallline.cli.tables import read_csv
 from fallline.cli.tasks import Task
 from fallline.declaration import known_names
 from fallline.errors import message
-from fallline.optimizers import Optimizer
+from fallline.optimizers import FirstOrder
 
 _EPOCHS, _UPDATES = 30, 1200  # by default, at least so many of both
 
@@ -172,7 +172,7 @@ def _model(rows: Rows, task: Task, options: argparse.Namespace) -> fl.Model:
             layers.append(fl.Dropout(options.dropout))
     layers.append(fl.Dense(len(task.classes), activation="softmax") if is_classes else fl.Dense(1))
 
-    optimizers = known_names(Optimizer)
+    optimizers = known_names(FirstOrder)
     optimizer = optimizers[choice("train", "--optimizer", options.optimizer, optimizers)]
     rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
     model = fl.Model(layers, seed=options.seed, dtype=options.dtype)

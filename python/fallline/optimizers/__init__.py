@@ -6,9 +6,13 @@ from fallline.optimizers.adadelta import AdaDelta
 from fallline.optimizers.adagrad import AdaGrad
 from fallline.optimizers.adam import Adam
 from fallline.optimizers.adamw import AdamW
+from fallline.optimizers.chain import Chain, Plateau
+from fallline.optimizers.course import Course
+from fallline.optimizers.first_order import FirstOrder, Schedule
 from fallline.optimizers.lion import Lion
+from fallline.optimizers.minimizer import Minimizer
 from fallline.optimizers.nadam import NAdam
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.optimizer import Optimizer
 from fallline.optimizers.rmsprop import RMSProp
 from fallline.optimizers.sgd import SGD
 
@@ -18,9 +22,14 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Chain",
+    "Course",
+    "FirstOrder",
     "Lion",
+    "Minimizer",
     "NAdam",
     "Optimizer",
+    "Plateau",
     "RMSProp",
     "Schedule",
 ]

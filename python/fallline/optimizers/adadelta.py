@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class AdaDelta(Optimizer):
+class AdaDelta(FirstOrder):
     """θ ← θ − learning_rate · Δ, with Δ = √(u + epsilon) / √(s + epsilon) · g.
 
     s ← rho·s + (1 − rho)·g² and, once Δ is made, u ← rho·u + (1 − rho)·Δ² start at 0. Steps have the units of

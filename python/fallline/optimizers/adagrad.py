@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import flag, number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class AdaGrad(Optimizer):
+class AdaGrad(FirstOrder):
     """θ ← θ − learning_rate · g / (√s + epsilon), with s ← s + g² from initial_accumulator_value.
 
     With epsilon_inside, θ ← θ − learning_rate · g / √(s + epsilon). The step shrinks as 1/√t on a constant

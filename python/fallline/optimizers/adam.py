@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import flag, number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class Adam(Optimizer):
+class Adam(FirstOrder):
     """θ ← θ − learning_rate · m̂ / (√v̂ + epsilon), at step t = 1, 2, ...
 
     m ← beta_1·m + (1 − beta_1)·g and v ← beta_2·v + (1 − beta_2)·g² start at 0 and are corrected for it:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fallline.optimizers.adam import Adam
-from fallline.optimizers.optimizer import Schedule
+from fallline.optimizers.first_order import Schedule
 
 
 class AdamW(Adam):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class Lion(Optimizer):
+class Lion(FirstOrder):
     """θ ← θ − learning_rate · sgn(beta_1·m + (1 − beta_1)·g), then m ← beta_2·m + (1 − beta_2)·g.
 
     Every parameter moves by the rate, so rates are 3 to 10 times smaller, and weight_decay as much larger, than

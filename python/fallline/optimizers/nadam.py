@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class NAdam(Optimizer):
+class NAdam(FirstOrder):
     """θ ← θ − learning_rate · ((1 − μₜ) / (1 − pₜ) · g + μₜ₊₁ / (1 − pₜ₊₁) · m) / (√v̂ + epsilon).
 
     Adam with Nesterov's look ahead, at step t = 1, 2, ...: m and v̂ are Adam's,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.checks import choice, flag, number
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 
-class RMSProp(Optimizer):
+class RMSProp(FirstOrder):
     """θ ← θ − learning_rate · g / (√s + epsilon), with s ← rho·s + (1 − rho)·g².
 
     With epsilon_inside, θ ← θ − learning_rate · g / √(s + epsilon). Where s starts is not corrected: from zero

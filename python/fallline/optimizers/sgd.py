@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fallline.checks import choice, flag, number
 from fallline.errors import message
-from fallline.optimizers.optimizer import Optimizer, Schedule
+from fallline.optimizers.first_order import FirstOrder, Schedule
 
 STYLES = {  # of momentum, and the core's rules for them
     "classical": "momentum",
@@ -15,7 +15,7 @@ STYLES = {  # of momentum, and the core's rules for them
 }
 
 
-class SGD(Optimizer):
+class SGD(FirstOrder):
     """θ ← θ − learning_rate · b, with b ← momentum·b + (1 − dampening)·g.
 
     The first b is g, undamped. With nesterov, θ ← θ − learning_rate · (g + momentum·b). The rate multiplies the

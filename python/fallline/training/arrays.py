@@ -12,17 +12,31 @@ from fallline.data import Data
 
 if TYPE_CHECKING:
     from fallline.model import Model
+    from fallline.optimizers import FirstOrder
     from fallline.typing import Array, Float64Array
+
+
+# Batches whose rates a schedule is asked for at once.
+SCHEDULED = 1024
 
 
 class ArrayTrainer:
     """The trainer of the core, with the outputs that metrics need."""
 
+    ended = None
+
     def __init__(
-        self, model: Model, network: _core.Network, data: Data, batch_size: int, shuffle: bool
+        self,
+        model: Model,
+        network: _core.Network,
+        data: Data,
+        optimizer: FirstOrder,
+        batch_size: int,
+        shuffle: bool,
     ) -> None:
         self.rows_per_epoch = len(data.x)
         self._network, self._data, self._batch_size = network, data, batch_size
+        self._optimizer = optimizer
         shape = (self.rows_per_epoch, network.outputs)
         self._outputs = np.full(shape, np.nan, model.dtype) if model.metrics else None
         self._core = network.trainer(*data, batch_size, shuffle, self._outputs)
@@ -39,13 +53,13 @@ class ArrayTrainer:
         """Mean loss of the running epoch so far."""
         return self._core.running_loss
 
-    def left(self, epochs: int) -> int:
-        """Return the batches to the end of so many epochs."""
-        return epochs * self._core.batches_per_epoch - self.batch
-
-    def run(self, rates: Float64Array, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
+    def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
         """Make updates until a limit is reached; return their rows, and the losses of the epochs that ended."""
         epoch, row = self._network.epoch, self._network.row
+        if callable(self._optimizer.learning_rate):
+            left = epochs * self._core.batches_per_epoch - self.batch
+            batches = min(batches, left, SCHEDULED)
+        rates = self._optimizer.rates(self._network.step, batches)
         _, losses = self._core.run(rates, epochs, batches, seconds)
         return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row, losses
 

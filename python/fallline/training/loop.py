@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,14 +15,17 @@ from fallline.callbacks import BackupAndRestore
 from fallline.data import Data
 from fallline.errors import message
 from fallline.history import History
+from fallline.optimizers import FirstOrder
 from fallline.progress import Silent, progress
 from fallline.training import backup
 from fallline.training.arrays import ArrayTrainer
-from fallline.training.plan import OPERATION, SCHEDULED, Plan
+from fallline.training.full_batch import FullBatchTrainer
+from fallline.training.plan import OPERATION, Plan
 from fallline.training.stream import StreamTrainer
 
 if TYPE_CHECKING:
     from fallline.model import Model
+    from fallline.optimizers import Course
     from fallline.typing import Float64Array
 
 
@@ -37,21 +40,22 @@ def run(model: Model, plan: Plan) -> History:
                 restored, saved = read
                 vars(model).update(vars(restored))
                 plan = plan._replace(network=model._built(OPERATION))
-    with closing(_trainer(model, plan)) as trainer:
+    with closing(Fit(model, plan, first)) as fit:
         model.adopt(plan.network)
         model.stop_training = False
-        try:
-            with closing(progress(plan.verbose, trainer.rows_per_epoch, plan.epochs)) as show:
-                return Fit(model, plan, trainer, show, first).run(saved)
-        finally:
-            for callback in plan.callbacks:
-                vars(callback).pop("fit", None)  # with all the data
+        return fit.run(saved)
 
 
-def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer:
-    if isinstance(plan.train, Data):
-        return ArrayTrainer(model, plan.network, plan.train, plan.batch_size, plan.shuffle)
-    return StreamTrainer(model, plan.network, plan.train)
+def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer | FullBatchTrainer:
+    """Return what runs the batches for the optimizer that is at work."""
+    course, _ = model._compiled(OPERATION)
+    network, data = plan.network, plan.train
+    if course.minimizer is not None and isinstance(data, Data):
+        return FullBatchTrainer(model, network, data, course.minimizer)
+    optimizer = cast("FirstOrder", course.optimizer)
+    if isinstance(data, Data):
+        return ArrayTrainer(model, network, data, optimizer, plan.batch_size, plan.shuffle)
+    return StreamTrainer(model, network, data, optimizer)
 
 
 def _identity(plan: Plan, first: int) -> dict[str, Any]:
@@ -69,15 +73,15 @@ def _identity(plan: Plan, first: int) -> dict[str, Any]:
 class Fit:
     """A fit under way: calls of the trainer, as long as nobody wants to act in between."""
 
-    def __init__(
-        self, model: Model, plan: Plan, trainer: ArrayTrainer | StreamTrainer, show: Silent, first: int
-    ) -> None:
-        self.model, self.plan, self.trainer, self.show = model, plan, trainer, show
+    def __init__(self, model: Model, plan: Plan, first: int) -> None:
+        self.model, self.plan = model, plan
+        self.trainer = _trainer(model, plan)
+        self.show: Silent = progress(plan.verbose, self.trainer.rows_per_epoch, plan.epochs)
         self.history = History()
         self.logs: dict[str, float] = {}
         self._first = first
         self._begun = -1  # the epoch whose beginning callbacks were told
-        self._by_epoch = bool(plan.callbacks or plan.held_out or model.metrics or show.by_epoch)
+        self._by_epoch = bool(plan.callbacks or plan.held_out or model.metrics or self.show.by_epoch)
         self._by_batch = any(callback.acts_on_batches for callback in plan.callbacks)
         self._until = time.perf_counter() + plan.max_seconds
 
@@ -97,20 +101,24 @@ class Fit:
             callback.on_train_begin({})
         if saved is not None:
             self.set_state(saved)
-        last = self._first + self.plan.epochs
+        epochs = self.plan.epochs
+        last = sys.maxsize if epochs is None else self._first + epochs
         while network.epoch < last and not self.model.stop_training and time.perf_counter() < self._until:
+            if not self._ready():
+                break
             epoch = network.epoch
             if epoch != self._begun:
                 for callback in callbacks:
                     callback.on_epoch_begin(epoch, {})
                 self._begun = epoch
             try:
-                losses = self._advance(1 if self._by_epoch else last - epoch)
+                losses = self._advance(1 if self._by_epoch else self._course.left(last - epoch))
             except _core.NonFiniteLoss as error:
                 handled = [callback.on_non_finite(error) for callback in callbacks]
                 if not any(handled):
                     raise
                 break
+            self._course.count(losses)
             if self._by_epoch:
                 for loss in losses:
                     self._finish_epoch(epoch, float(loss))
@@ -121,16 +129,39 @@ class Fit:
             callback.on_train_end(self.logs)
         return self.history
 
+    @property
+    def _course(self) -> Course:
+        return self.model._compiled(OPERATION)[0]
+
+    @property
+    def _rule(self) -> FirstOrder | None:
+        optimizer = self._course.optimizer
+        return optimizer if isinstance(optimizer, FirstOrder) else None
+
+    def _ready(self) -> bool:
+        """Go on to the next stage of a chain where one is over; False if nothing is left to do."""
+        while self.trainer.ended or (self._course.is_over() and not self.within_epoch):
+            after = self._course.next()
+            if after is None:
+                self.history.stop_reason = self.trainer.ended or "the chain is at its end"
+                return False
+            self.trainer.close()
+            self.model._enter(after)
+            self.trainer = _trainer(self.model, self.plan)
+        return True
+
+    def close(self) -> None:
+        """Let go of the model, the data and the terminal."""
+        self.show.close()
+        self.trainer.close()
+        for callback in self.plan.callbacks:
+            vars(callback).pop("fit", None)  # with all the data
+
     def _advance(self, epochs: int) -> Float64Array:
         """Make updates to the end of some epochs, or until rates, display or callbacks want to be asked."""
         network, trainer, batch = self.plan.network, self.trainer, self.trainer.batch
-        optimizer = self.plan.optimizer
-        count = 1 if self._by_batch else sys.maxsize
-        if callable(optimizer.learning_rate):
-            count = min(count, trainer.left(epochs), SCHEDULED)
-        rates = optimizer.rates(network.step, count)
         seconds = min(self.show.interval, self._until - time.perf_counter())
-        rows, losses = trainer.run(rates, epochs, count, seconds)
+        rows, losses = trainer.run(epochs, 1 if self._by_batch else sys.maxsize, seconds)
         running = float(losses[-1]) if network.row == 0 and len(losses) else trainer.running_loss
         self.show.advance(rows, running)
         if self._by_batch and rows:
@@ -167,7 +198,7 @@ class Fit:
 
     def get_state(self) -> dict[str, Any]:
         """Return all that the rest of the fit depends on, beside the model."""
-        rate = self.plan.optimizer.learning_rate
+        rate = None if self._rule is None else self._rule.learning_rate
         return {
             **_identity(self.plan, self._first),
             "begun": self._begun,
@@ -198,7 +229,7 @@ class Fit:
         self.trainer.set_state(saved["trainer"])
         self._begun, self.logs = saved["begun"], dict(saved["logs"])
         self.history.epoch, self.history.history = saved["epoch"], saved["history"]
-        if saved["learning_rate"] is not None:
-            self.plan.optimizer.learning_rate = saved["learning_rate"]
+        if saved["learning_rate"] is not None and self._rule is not None:
+            self._rule.learning_rate = saved["learning_rate"]
         self.model.stop_training = saved["stop_training"]
         self.show.resume(len(self.history.epoch), self.plan.network.row)

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from fallline.checks import integer
-from fallline.training.plan import SCHEDULED
+from fallline.training.arrays import SCHEDULED
 
 if TYPE_CHECKING:
     from fallline.network import Network
@@ -17,7 +17,7 @@ def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int
     """Make the updates of one pass in order, and return the mean loss; the epochs counted stay as they are."""
     operation = "Model.partial_fit"
     size = integer(operation, "batch_size", batch_size, low=1, high=2**31 - 1)
-    optimizer, _ = model._compiled(operation, training=True)
+    optimizer, _ = model._first_order(operation)
     network, data = model.data(X, y, sample_weight, operation)
     rate = optimizer.rate(network.step)
     if len(data.x) <= size:

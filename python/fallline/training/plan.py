@@ -14,8 +14,9 @@ from fallline.callbacks import BackupAndRestore, Callback
 from fallline.checks import flag, integer, number
 from fallline.data import Data
 from fallline.errors import message, unknown
-from fallline.optimizers import Optimizer
+from fallline.optimizers import FirstOrder, Minimizer
 from fallline.progress import check_verbose
+from fallline.training import full_batch
 from fallline.training.stream import BatchStream
 
 if TYPE_CHECKING:
@@ -23,19 +24,17 @@ if TYPE_CHECKING:
 
 OPERATION = "Model.fit"
 
-# Batches whose rates a schedule is asked for at once.
-SCHEDULED = 1024
+BATCH_SIZE = 32
 
 
 class Plan(NamedTuple):
     """A fit whose every argument is checked."""
 
     network: _core.Network
-    optimizer: Optimizer
     train: Data | BatchStream
     held_out: Data | Any  # or an iterable of batches, or None
     batch_size: int
-    epochs: int
+    epochs: int | None  # None: until the optimizer stops by itself
     shuffle: bool
     max_seconds: float
     callbacks: tuple[Callback, ...]
@@ -47,8 +46,8 @@ def plan(
     X: Any,
     y: Any,
     *,
-    batch_size: int,
-    epochs: int,
+    batch_size: int | None,
+    epochs: int | None,
     validation_data: Any,
     validation_split: float,
     sample_weight: Any,
@@ -60,9 +59,18 @@ def plan(
     verbose: Any,
 ) -> Plan:
     """Check everything before anything changes."""
-    optimizer, _ = model._compiled(OPERATION, training=True)
-    batch_size = integer(OPERATION, "batch_size", batch_size, low=1, high=2**31 - 1)
-    epochs = integer(OPERATION, "epochs", epochs, low=0, high=2**63 - 1)
+    course, _ = model._compiled(OPERATION, training=True)
+    optimizers = [optimizer for optimizer, _ in course.stages]
+    at_once = [optimizer for optimizer in optimizers if isinstance(optimizer, Minimizer)]
+    size = (
+        batch_size
+        if batch_size is None
+        else integer(OPERATION, "batch_size", batch_size, low=1, high=2**31 - 1)
+    )
+    if epochs is not None:
+        epochs = integer(OPERATION, "epochs", epochs, low=0, high=2**63 - 1)
+    elif not course.is_chain:
+        epochs = at_once[0].max_iterations if at_once else 1
     check_verbose(verbose, OPERATION)
     flag(OPERATION, "shuffle", shuffle)
     seconds = math.inf if max_seconds is None else number(OPERATION, "max_seconds", max_seconds, above=0)
@@ -70,6 +78,9 @@ def plan(
     train: Data | BatchStream
     held_out: Any = None
     if y is None and are_batches(X):
+        if at_once:
+            expected = "arrays: each batch is another function to go down on"
+            raise ValueError(message(OPERATION, "X", f"gives batches to {at_once[0]!r}", expected))
         share = number(OPERATION, "validation_split", validation_split, low=0, below=1) or None
         batches.refuse_beside(
             OPERATION, sample_weight=sample_weight, class_weight=class_weight, validation_split=share
@@ -88,9 +99,18 @@ def plan(
             raise ValueError(message(OPERATION, "validation_split", got, "one of them"))
         held_out = _held_out(model, validation_data, network)
 
-    optimizer.rate(network.step)
+    if at_once:
+        full_batch.check(model, network, OPERATION)
+    rows = len(train.x) if isinstance(train, Data) else 0
+    if at_once and not course.is_chain and size is not None and size < rows:
+        got = f"is {size} of {rows} rows, for {at_once[0]!r}"
+        expected = "None, for all rows: each batch is another function to go down on"
+        raise ValueError(message(OPERATION, "batch_size", got, expected))
+    if isinstance(course.optimizer, FirstOrder):
+        course.optimizer.rate(network.step)
     acting = _checked_callbacks(callbacks, model, held_out is not None)
-    return Plan(network, optimizer, train, held_out, batch_size, epochs, shuffle, seconds, acting, verbose)
+    size = BATCH_SIZE if size is None else size
+    return Plan(network, train, held_out, size, epochs, shuffle, seconds, acting, verbose)
 
 
 def _held_out(model: Network, given: Any, network: _core.Network) -> Any:

@@ -16,6 +16,7 @@ from fallline.errors import message
 if TYPE_CHECKING:
     from fallline.data import Data
     from fallline.model import Model
+    from fallline.optimizers import FirstOrder
     from fallline.typing import Array, Float64Array
 
 ARGUMENT = "X"
@@ -24,7 +25,7 @@ ARGUMENT = "X"
 class BatchStream:
     """The batches of an iterable, cut into epochs: all of one iteration, or a number of them."""
 
-    def __init__(self, source: Any, steps: int | None, epochs: int, operation: str) -> None:
+    def __init__(self, source: Any, steps: int | None, epochs: int | None, operation: str) -> None:
         self.operation = operation
         self.steps = steps
         self.taken = 0  # batches used of the present iteration
@@ -32,11 +33,9 @@ class BatchStream:
         self._batches: Iterator[Any] | None = iter(source)
         self._waiting: list[Any] = []  # the next batch, if it was looked at
         self._once = self._batches is source
-        if self._once and steps is None and epochs > 1:
+        if self._once and steps is None and epochs not in (0, 1):
             got = f"is a {type(source).__name__}, which can be gone through once"
-            expected = (
-                f"steps_per_epoch beside it, or what starts anew for each of {epochs} epochs, as a list"
-            )
+            expected = "steps_per_epoch beside it, or what starts anew for each epoch, as a list"
             raise ValueError(message(operation, ARGUMENT, got, expected))
 
     def where(self, batch: int) -> str:
@@ -92,9 +91,12 @@ class StreamTrainer:
     """What ArrayTrainer is for arrays."""
 
     rows_per_epoch = None
+    ended = None
 
-    def __init__(self, model: Model, network: _core.Network, stream: BatchStream) -> None:
-        self._model, self._network, self._stream = model, network, stream
+    def __init__(
+        self, model: Model, network: _core.Network, stream: BatchStream, optimizer: FirstOrder
+    ) -> None:
+        self._model, self._network, self._stream, self._optimizer = model, network, stream, optimizer
         self._core = _core.StreamTrainer(network)
         self._measured = Measured(bool(model.metrics))
 
@@ -108,22 +110,17 @@ class StreamTrainer:
         """Mean loss of the running epoch so far."""
         return self._core.running_loss
 
-    def left(self, epochs: int) -> int:  # noqa: ARG002
-        """Return how many batches are sure to come: nobody knows more."""
-        return 1
-
-    def run(self, rates: Float64Array, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
+    def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
         """Make updates until a limit is reached; return their rows, and the losses of the epochs that ended."""
         until = time.perf_counter() + seconds
-        count = batches if len(rates) == 1 else min(batches, len(rates))
         rows, losses = 0, []
-        for i in range(count):
+        for _ in range(batches):
             if not self._stream.more():
                 self._tell_end()
                 if self.batch:
                     losses.append(self._core.finish_epoch())
                 break
-            rows += self._update(float(rates[i if len(rates) > 1 else 0]))
+            rows += self._update(self._optimizer.rate(self._network.step))
             if self._stream.epoch_is_over(self.batch):
                 losses.append(self._core.finish_epoch())
             if len(losses) == epochs or time.perf_counter() >= until:

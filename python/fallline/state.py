@@ -1,0 +1,184 @@
+"""The whole state of a model, for files, copies and ways back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fallline import _core
+from fallline.checks import integer
+from fallline.declaration import decode, encode
+from fallline.errors import message
+from fallline.layers.layer import as_weight
+from fallline.network import Network
+from fallline.optimizers.course import PREFIX
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from fallline.typing import Array
+
+FORMAT = 1
+
+# What a script says anew each time; a file holds the rest.
+DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics", "groups")
+# What a file holds as it is, without declarations in it.
+PLAIN = ("metadata", "groups")
+
+
+class StatefulNetwork(Network):
+    """A network that can tell all that its training depends on, and go back to it."""
+
+    def described(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what save() writes: a description that JSON holds, and arrays."""
+        state = self.__getstate__()
+        arrays = state.pop("arrays")
+        told = {name: value if name in PLAIN else encode(value) for name, value in state.items()}
+        return {"format": FORMAT} | told, arrays
+
+    def resumed(self, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Return a model with what described() told of weights and counters, and the declarations of this one.
+
+        Functions, which a file cannot hold, are thus those of this model.
+
+        Raises:
+            ValueError: the model described is another one.
+        """
+        own = self.described()[0]
+        for name in ("format", "layers", "loss", "optimizer", "dtype"):
+            was, now = description.get(name), own[name]
+            if name == "optimizer":  # callbacks change its rate
+                was, now = ({**(x or {}), "learning_rate": None} for x in (was, now))
+            if was != json.loads(json.dumps(now)):
+                raise ValueError(
+                    message("Model.fit", f"the file's {name}", f"is {was}", f"{now}, as the model's")
+                )
+        declared = {name: self.__getstate__()[name] for name in DECLARED}
+        model = type(self).__new__(type(self))
+        model.__setstate__({**decoded(description), **declared, "arrays": arrays})
+        return model
+
+    def get_state(self) -> dict[str, Any]:
+        """Return copies of what training changes: weights, optimizer state and counters.
+
+        Raises:
+            RuntimeError: the model is not built.
+
+        Example:
+            >>> import fallline as fl
+            >>> state = fl.Model([fl.Input(2), fl.Dense(3)]).get_state()
+            >>> state["epoch"], list(state["arrays"])
+            (0, ['1.kernel', '1.bias'])
+        """
+        network = self._built("Model.get_state")
+        names = _array_names(self)
+        arrays = {name: network.get_parameter(i) for i, name in enumerate(names)} | {
+            f"{name}.{slot}": network.get_slot(s, i)
+            for s, slot in enumerate(network.slots)
+            for i, name in enumerate(names)
+        }
+        if self._course is not None:
+            arrays |= self._course.get_state()
+        return {"step": network.step, "epoch": network.epoch, "row": network.row, "arrays": arrays}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to a get_state() of this model or of one declared alike.
+
+        Raises:
+            RuntimeError: the model is not built.
+            ValueError: the state of another model; this one is as it was.
+        """
+        self._restore(state, "Model.set_state", "state")
+
+    def _restore(self, state: Mapping[str, Any], operation: str, argument: str) -> None:
+        network = self._built(operation)
+        missing = {"step", "epoch", "row", "arrays"} - set(state)
+        if missing:
+            expected = "what get_state() returned"
+            raise ValueError(message(operation, argument, f"lacks {sorted(missing)}", expected))
+        counters = [
+            integer(operation, name, state[name], low=0, high=2**63 - 1) for name in ("step", "epoch", "row")
+        ]
+        arrays, names = dict(state["arrays"]), _array_names(self)
+        shapes = [shape for _, _, shape in network.parameters]
+
+        def take(name: str, shape: tuple[int, ...]) -> Array:
+            if name not in arrays:
+                expected = "an array for each parameter and optimizer state"
+                raise ValueError(message(operation, argument, f"lacks {name!r}", expected))
+            return as_weight(arrays.pop(name), shape, self.dtype, operation, name)
+
+        course, spec = self._course, {}
+        if course is not None:
+            course = course.resumed(
+                {name: arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
+            )
+            spec = course.optimizer.spec()
+        parameters, *slots = (
+            [take(name + end, shape) for name, shape in zip(names, shapes, strict=True)]
+            for end in ("", *(f".{slot}" for slot in _core.optimizer_slots(spec)))
+        )
+        if arrays:
+            raise ValueError(
+                message(operation, argument, f"holds {sorted(arrays)}", "the model's arrays only")
+            )
+        if course is not None and self._course is not None and course.stage != self._course.stage:
+            self._enter(course)
+        self._course = course
+        for i, value in enumerate(parameters):
+            network.set_parameter(i, value)
+            for s, values in enumerate(slots):
+                network.set_slot(s, i, values[i])
+        network.step, network.epoch, network.row = counters
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Declarations, counters and plain arrays: all that pickle, deepcopy and save() need."""
+        state: dict[str, Any] = {
+            "layers": list(self.layers),
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "name": self.name,
+            "metadata": self.metadata,
+            "optimizer": self.optimizer,
+            "loss": self.loss,
+            "metrics": list(self.metrics),
+            "groups": self._compiled_groups,
+            "inputs": self.inputs,
+        }
+        return state | ({"arrays": {}} if self._network is None else self.get_state())
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])  # type: ignore[misc]
+        self.metadata = dict(state["metadata"])
+        if state["optimizer"] is not None:
+            self.compile(state["optimizer"], state["loss"], state["metrics"])
+            self._compiled_groups = list(state.get("groups", self._compiled_groups))  # not as of now
+            if self._course is not None:
+                self._enter(self._course)
+        if state["inputs"] is None:
+            return
+        self._check_kernels(state["inputs"], state["arrays"])
+        self.build(state["inputs"])
+        self._restore(state, "load_model", "path")
+
+    def _check_kernels(self, inputs: int, arrays: Mapping[str, Array]) -> None:
+        """Check the widths against the arrays at hand, before memory is taken for what a file claims."""
+        width = inputs
+        for i, layer in enumerate(self.layers):
+            for name, shape in layer.parameter_shapes(width).items():
+                array = arrays.get(f"{i}.{name}")
+                if array is not None and array.shape != shape:
+                    got = f"has shape {array.shape}"
+                    raise ValueError(message("load_model", f"{i}.{name}", got, f"{shape}"))
+            width = layer.output_width(width)
+
+
+def _array_names(model: Network) -> list[str]:
+    """Return a name for each array of get_weights(): its layer's place and its own name."""
+    return [f"{layer}.{name}" for layer, name, _ in model._built("Model").parameters]
+
+
+def decoded(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state that described() told of, but for its arrays."""
+    return {name: value if name in PLAIN else decode(value) for name, value in description.items()}
