@@ -1,6 +1,6 @@
-// exp, log, tanh and their kin on vectors, within a few units in the last place. Coefficients from the Cephes library
-// (S. L. Moshier) but for the normal distribution; the reductions use fma, so that every target with an FMA unit gives
-// the same bits.
+// exp, log, tanh, sin, cos and their kin on vectors, within a few units in the last place. Coefficients from the Cephes
+// library (S. L. Moshier) but for the normal distribution; the reductions use fma, so that every target with an FMA
+// unit gives the same bits.
 #pragma once
 
 #include <limits>
@@ -176,6 +176,49 @@ FALLLINE_INLINE Vec<T> tanh(Vec<T> x) {
   const Vec<T> signed_large = x < T(0) ? -large : large;
   return select<T>(size < T(0.625), tanh_small(x), signed_large);
 }
+
+// sin(r) and cos(r) on |r| <= pi/4, from r^2.
+FALLLINE_INLINE Vec<float> sin_small(Vec<float> r, Vec<float> square) {
+  constexpr float c[] = {-1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f};
+  return fma(polynomial(square, c) * square, r, r);
+}
+FALLLINE_INLINE Vec<double> sin_small(Vec<double> r, Vec<double> square) {
+  constexpr double c[] = {1.58962301576546568060e-10, -2.50507477628578072866e-8, 2.75573136213857245213e-6,
+                          -1.98412698295895385996e-4, 8.33333333332211858878e-3,  -1.66666666666666307295e-1};
+  return fma(polynomial(square, c) * square, r, r);
+}
+FALLLINE_INLINE Vec<float> cos_small(Vec<float> square) {
+  constexpr float c[] = {2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f, -0.5f, 1.0f};
+  return polynomial(square, c);
+}
+FALLLINE_INLINE Vec<double> cos_small(Vec<double> square) {
+  constexpr double c[] = {-1.13585365213876817300e-11,
+                          2.08757008419747316778e-9,
+                          -2.75573141792967388112e-7,
+                          2.48015872888517045348e-5,
+                          -1.38888888888730564116e-3,
+                          4.16666666666665929218e-2,
+                          -0.5,
+                          1.0};
+  return polynomial(square, c);
+}
+
+// sin and cos of 2 pi t, for |t| <= 2^20.
+template <class T>
+struct Circle {
+  Vec<T> sin, cos;
+
+  explicit FALLLINE_INLINE Circle(Vec<T> t) {
+    const Vec<T> quarters = T(4) * t, shifted = quarters + FloatBits<T>::round_to_int;
+    const Vec<T> r = (quarters - (shifted - FloatBits<T>::round_to_int)) * T(1.5707963267948966192);
+    const IntVec<T> quadrant = bit_cast<IntVec<T>>(shifted);
+    const Vec<T> s = sin_small(r, r * r), c = cos_small(r * r);
+    const IntVec<T> odd = (quadrant & 1) != 0;
+    const Vec<T> up = select<T>(odd, c, s), along = select<T>(odd, s, c);
+    sin = select<T>((quadrant & 2) != 0, -up, up);
+    cos = select<T>(((quadrant + 1) & 2) != 0, -along, along);
+  }
+};
 
 // 1 / (1 + e^-x), from e^-|x| so that nothing overflows.
 template <class T>

@@ -160,6 +160,8 @@ struct KernelTable {
                               int columns, int row_begin, int row_end);
   void (*layer_norm_scale_gradient)(const T* x, const T* moments, const T* dy, int rows, T* sums,
                                     bool accumulate);  // one panel
+
+  void (*normals)(RandomKey key, T* out, std::ptrdiff_t n);
 };
 
 struct Target {

@@ -5,6 +5,7 @@
 #include "gemm.h"
 #include "losses.h"
 #include "normalization.h"
+#include "normals.h"
 #include "pieces.h"
 #include "rows.h"
 #include "table.h"
@@ -86,6 +87,7 @@ KernelTable<T> kernel_table() {
   t.layer_norm = layer_norm<T>;
   t.layer_norm_gradient = layer_norm_gradient<T>;
   t.layer_norm_scale_gradient = layer_norm_scale_gradient<T>;
+  t.normals = normals<T>;
   return t;
 }
 
