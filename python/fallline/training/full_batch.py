@@ -23,14 +23,13 @@ OBSTACLES = {
     "batch_normalization": "gathers averages over batches",
 }
 AFTER_UPDATES = {"_max_norm": "MaxNorm acts", "_proximal": "L1(proximal=True) acts"}
-GROUPED = ("rate_factor", "weight_decay")
 
 
 def check(model: Network, network: _core.Network, operation: str) -> None:
     """Refuse layers that go with single updates only."""
     for i, layer in enumerate(model.layers):
         for _, group in layer.groups():
-            if any(name in group.spec() for name in GROUPED):
+            if group.learning_rate_factor != 1 or group.weight_decay is not None:
                 got = f"learns as {group!r}"
                 expected = "no rates and decays of its own: there is no learning rate"
                 raise ValueError(message(operation, f"layers[{i}]", got, expected))
@@ -55,21 +54,13 @@ class FullBatchTrainer:
         self.rows_per_epoch = len(data.x)
         self._network, self._data, self._minimizer = network, data, minimizer
         self._measures = bool(model.metrics)
-        network.row = 0
         self._surface = _core.Surface(network, *data)
-        minimizer.begin(self._surface)
-        if not math.isfinite(minimizer.value):
-            self.close()
-            raise _core.NonFiniteLoss(
-                message(
-                    "Model.fit", "the loss", f"is {minimizer.value} where the weights are", "a finite number"
-                )
-            )
+        self._begun = False
 
     @property
     def ended(self) -> str | None:
         """Why there is nothing left to do."""
-        return self._minimizer.reason or None
+        return (self._begun and self._minimizer.reason) or None
 
     @property
     def running_loss(self) -> float:
@@ -78,9 +69,19 @@ class FullBatchTrainer:
 
     def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:  # noqa: ARG002
         """Iterate until a limit is reached; return the rows seen, and the loss after each iteration."""
+        if not self._begun:
+            self._begin()
         losses = self._minimizer.run(self._surface, epochs, seconds)
         self._network.epoch += len(losses)
         return len(losses) * self.rows_per_epoch, losses
+
+    def _begin(self) -> None:
+        self._minimizer.begin(self._surface)
+        loss = self._minimizer.value
+        if not math.isfinite(loss):
+            got = f"is {loss} where the weights are"
+            raise _core.NonFiniteLoss(message("Model.fit", "the loss", got, "a finite number"))
+        self._network.row, self._begun = 0, True
 
     def measured(self) -> tuple[Data, Array | None]:
         """Return labels and outputs, where the weights are."""
