@@ -22,13 +22,14 @@ FALLLINE_INLINE T* element(Panels<T> x, int row, int column) {
   return x.data + column / W * x.stride + static_cast<std::ptrdiff_t>(row) * W + column % W;
 }
 
-// y = f(x, y) for each vector of each row.
+// y = f(x, y) for each vector of each row that holds a column.
 template <class T, class F>
 FALLLINE_INLINE void each_vector(Panels<const T> x, Panels<T> y, int columns, int begin, int end, F f) {
   for (int c = 0, p = 0; c < columns; c += panel_width<T>, ++p) {
     const T* in = x.data + p * x.stride;
     T* out = y.data + p * y.stride;
-    for (std::ptrdiff_t i = at<T>(begin); i < at<T>(end); i += lanes<T>) store(out + i, f(load(in + i), out + i));
+    const int step = columns - c > lanes<T> ? lanes<T> : panel_width<T>;  // past the second half of a narrow panel
+    for (std::ptrdiff_t i = at<T>(begin); i < at<T>(end); i += step) store(out + i, f(load(in + i), out + i));
   }
 }
 

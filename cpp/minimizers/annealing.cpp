@@ -23,6 +23,11 @@ std::string shortest(double x) {
   return std::string(text, end);
 }
 
+// From first to last, by the same factor from step to step.
+double geometric(double first, double last, double progress) {
+  return first * std::exp(std::log(last / first) * progress);
+}
+
 // A walk that steps over the bound comes back from it, as light from a mirror.
 double reflect(double x, double bound) {
   if (std::abs(x) <= bound) return x;
@@ -46,7 +51,7 @@ Cooling::Cooling(const Options& options)
 double Cooling::operator()(std::int64_t i) const {
   switch (law_) {
     case Law::geometric:
-      return first_ * std::pow(last_ / first_, progress(i));
+      return geometric(first_, last_, progress(i));
     case Law::linear:
       return first_ + (last_ - first_) * progress(i);
     case Law::inverse:
@@ -112,8 +117,7 @@ bool SimulatedAnnealing::iterate(Function& f) {
 
 // If f throws, nothing has changed.
 void SimulatedAnnealing::propose(Function& f, std::int64_t i) {
-  const double sigma =
-      adaptive_ ? adapted_sigma_ : first_sigma_ * std::pow(last_sigma_ / first_sigma_, temperature_.progress(i));
+  const double sigma = adaptive_ ? adapted_sigma_ : geometric(first_sigma_, last_sigma_, temperature_.progress(i));
   random_->seek(proposals_);
   trial_ = current_;
   if (one_coordinate_) {

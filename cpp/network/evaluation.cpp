@@ -8,8 +8,6 @@
 namespace fallline {
 namespace {
 
-// Rows that go through all layers together outside training.
-constexpr int inference_block = 128;
 // A reader takes part from about a tenth of a millisecond on: on a busy machine its start may take many times that.
 constexpr double flops_worth_a_reader = 1e7;
 
@@ -18,9 +16,9 @@ Source from_row(Source source, std::int64_t row) {
   return source;
 }
 
-// f(workspace with x filled, first row, rows) for blocks of rows, spread over a team.
+// f(workspace, first row, rows) for blocks of rows, spread over a team.
 template <class T, class F>
-void each_block(Network<T>& network, const Source& x, std::int64_t n, F f) {
+void each_block(Network<T>& network, std::int64_t n, F f) {
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
@@ -30,9 +28,7 @@ void each_block(Network<T>& network, const Source& x, std::int64_t n, F f) {
     auto work = network.idle_workspaces().take(network, block);
     for (std::int64_t i = thread; i < blocks; i += team.size()) {
       const std::int64_t first = i * block;
-      const int rows = static_cast<int>(std::min<std::int64_t>(block, n - first));
-      kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work->x, 0, rows);
-      f(*work, first, rows);
+      f(*work, first, static_cast<int>(std::min<std::int64_t>(block, n - first)));
     }
     network.idle_workspaces().give(std::move(work));
   });
@@ -47,32 +43,44 @@ void report_not_finite(const char* operation, int layer, const std::string& wher
 }
 
 template <class T>
-void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums) {
+void gather_rows(const Network<T>& network, const Data<T>& data, std::int64_t first, int rows, Workspace<T>& work) {
+  kernels<T>().gather(from_row(data.x, first), nullptr, network.inputs(), work.x, 0, rows);
+  if (data.labels.empty())
+    kernels<T>().gather(from_row(data.y, first), nullptr, network.outputs(), work.target, 0, rows);
+}
+
+template <class T>
+void losses_of_rows(const Network<T>& network, const Data<T>& data, std::int64_t first, int rows, Workspace<T>& work,
+                    T* predictions, double* loss) {
   const Objective& objective = network.objective();
-  std::vector<double> loss(static_cast<std::size_t>(data.rows));
   const int outputs = network.outputs();
-  each_block(network, data.x, data.rows, [&](Workspace<T>& work, std::int64_t first, int rows) {
-    const Panels<T> y = network.forward({false, 0, 0, 0, 0, rows}, work, network.trained_depth());
-    const auto keep = [&] {
-      if (predictions) kernels<T>().scatter(y, outputs, predictions + first * outputs, nullptr, 0, rows);
-    };
-    if (objective.from_logits) keep();
-    if (data.labels.empty()) kernels<T>().gather(from_row(data.y, first), nullptr, outputs, work.target, 0, rows);
-    network.loss_rows({y,
-                       {},
-                       work.target,
-                       data.labels.empty() ? nullptr : data.labels.data() + first,
-                       data.weights.empty() ? nullptr : data.weights.data() + first,
-                       1.0,
-                       outputs,
-                       loss.data() + first,
-                       objective.hyper.data()},
-                      0, rows);
-    if (!objective.from_logits) keep();
+  const Panels<T> y = network.forward({false, 0, 0, 0, 0, rows}, work, network.trained_depth());
+  const auto keep = [&] {
+    if (predictions) kernels<T>().scatter(y, outputs, predictions, nullptr, 0, rows);
+  };
+  if (objective.from_logits) keep();
+  network.loss_rows({y,
+                     {},
+                     work.target,
+                     data.labels.empty() ? nullptr : data.labels.data() + first,
+                     data.weights.empty() ? nullptr : data.weights.data() + first,
+                     1.0,
+                     outputs,
+                     loss,
+                     objective.hyper.data()},
+                    0, rows);
+  if (!objective.from_logits) keep();
+}
+
+template <class T>
+void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums) {
+  std::vector<double> loss(static_cast<std::size_t>(data.rows));
+  each_block(network, data.rows, [&](Workspace<T>& work, std::int64_t first, int rows) {
+    gather_rows(network, data, first, rows, work);
+    losses_of_rows(network, data, first, rows, work, predictions ? predictions + first * network.outputs() : nullptr,
+                   loss.data() + first);
   });
-  for (double l : loss) sums.loss += l;
-  for (T w : data.weights) sums.weight += static_cast<double>(w);
-  if (data.weights.empty()) sums.weight += static_cast<double>(data.rows);
+  sums.add(data, loss.data());
 }
 
 template <class T>
@@ -87,7 +95,8 @@ template <class T>
 void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
   const Claim claim(network.users, Claim::reading, "Model.predict");
   const int outputs = network.outputs();
-  each_block(network, x, rows, [&](Workspace<T>& work, std::int64_t first, int n) {
+  each_block(network, rows, [&](Workspace<T>& work, std::int64_t first, int n) {
+    kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work.x, 0, n);
     const Panels<T> y = network.forward({false, 0, 0, 0, 0, n}, work, network.depth());
     kernels<T>().scatter(y, outputs, out + first * outputs, nullptr, 0, n);
   });
@@ -115,6 +124,12 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
   return step.loss();
 }
 
+template void gather_rows(const Network<float>&, const Data<float>&, std::int64_t, int, Workspace<float>&);
+template void gather_rows(const Network<double>&, const Data<double>&, std::int64_t, int, Workspace<double>&);
+template void losses_of_rows(const Network<float>&, const Data<float>&, std::int64_t, int, Workspace<float>&, float*,
+                             double*);
+template void losses_of_rows(const Network<double>&, const Data<double>&, std::int64_t, int, Workspace<double>&,
+                             double*, double*);
 template void add_losses(Network<float>&, const Data<float>&, float*, LossSums&);
 template void add_losses(Network<double>&, const Data<double>&, double*, LossSums&);
 template double evaluate(Network<float>&, const Data<float>&, float*);

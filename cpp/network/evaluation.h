@@ -15,10 +15,30 @@ struct NonFiniteLoss : std::runtime_error {
 // From a batch that Step found not to be finite.
 [[noreturn]] void report_not_finite(const char* operation, int layer, const std::string& where);
 
+// Rows that go through all layers together outside training.
+inline constexpr int inference_block = 128;
+
 // Of the rows so far: what their mean loss is made of.
 struct LossSums {
   double loss = 0, weight = 0;
+
+  // All rows of the data, in their order, with the weighted loss of each.
+  template <class T>
+  void add(const Data<T>& data, const double* losses) {
+    for (std::int64_t r = 0; r < data.rows; ++r) loss += losses[r];
+    for (T w : data.weights) weight += static_cast<double>(w);
+    if (data.weights.empty()) weight += static_cast<double>(data.rows);
+  }
 };
+
+// Rows [first, first + rows) of x and y, at most inference_block, into a workspace.
+template <class T>
+void gather_rows(const Network<T>& network, const Data<T>& data, std::int64_t first, int rows, Workspace<T>& work);
+
+// The weighted loss of each of the rows that were gathered; predictions (rows, outputs) may be nullptr.
+template <class T>
+void losses_of_rows(const Network<T>& network, const Data<T>& data, std::int64_t first, int rows, Workspace<T>& work,
+                    T* predictions, double* loss);
 
 // Mean loss over all rows, penalties included, without dropout; predictions (n, outputs) may be nullptr.
 template <class T>

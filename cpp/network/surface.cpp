@@ -50,7 +50,15 @@ double Surface<T>::value(const double* x) {
   if (interrupt_count() > interrupts_) throw Interrupted();
   set(x);
   LossSums sums;
-  add_losses(network_, data_, static_cast<T*>(nullptr), sums);
+  T* const no_predictions = nullptr;
+  if (data_.rows > inference_block) {
+    add_losses(network_, data_, no_predictions, sums);
+  } else {
+    const int rows = static_cast<int>(data_.rows);
+    if (!few_) gather_rows(network_, data_, 0, rows, few_.emplace(network_, rows, false));
+    losses_of_rows(network_, data_, 0, rows, *few_, no_predictions, few_->loss.data());
+    sums.add(data_, few_->loss.data());
+  }
   return network_.objective().total(sums.loss, sums.weight) + network_.penalty();
 }
 

@@ -37,7 +37,8 @@ class Surface final : public Function {
   Data<T> data_;
   std::vector<std::ptrdiff_t> places_;  // of each variable in the arena
   std::vector<std::int64_t> order_;
-  std::optional<Step<T>> step_;  // made for the first gradient
+  std::optional<Workspace<T>> few_;  // where the rows stay if they are one block, made for the first value
+  std::optional<Step<T>> step_;      // made for the first gradient
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
 };
 
