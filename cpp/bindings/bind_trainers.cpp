@@ -13,9 +13,10 @@ class PyTrainer : public Closable<Trainer> {
       throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
     const auto route = through_arena ? GradientRoute::arena : GradientRoute::automatic;
     py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
-      Data<T> data = PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays);
-      T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data.rows, "Model.fit", state_->arrays);
-      const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data.rows));
+      auto data =
+          std::make_shared<const Data<T>>(PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays));
+      T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data->rows, "Model.fit", state_->arrays);
+      const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data->rows));
       state_->held = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
     });
   }

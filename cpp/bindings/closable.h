@@ -1,6 +1,8 @@
 // What works on a network and its data until it is closed: trainers and surfaces.
 #pragma once
 
+#include <optional>
+
 #include "bindings/py_network.h"
 
 namespace fallline {
@@ -23,11 +25,16 @@ class Closable {
   // In the order of their making: the trainer goes first, the network last.
   struct State {
     py::object network;
+    std::optional<Claim> claim;  // of the network's fits
     std::vector<py::array> arrays;
     EitherDtype<Of> held;
   };
 
-  explicit Closable(const py::object& network) : state_(std::make_shared<State>()) { state_->network = network; }
+  explicit Closable(const py::object& network) : state_(std::make_shared<State>()) {
+    state_->network = network;
+    py::cast<const PyNetwork&>(network).visit(
+        [&](auto& e) { state_->claim.emplace(e.network.fits, Claim::writing, "Model.fit"); });
+  }
 
   // f(trainer) with the trainer of this dtype.
   template <class F>

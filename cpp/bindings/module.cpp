@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   fallline::bind_network(m);
   fallline::bind_minimizers(m);
   fallline::bind_optimizer(m);
+  fallline::bind_fleet(m);
   fallline::bind_ops(m);
 }

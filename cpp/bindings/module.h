@@ -10,6 +10,7 @@ void bind_runtime(py::module_& m);
 void bind_network(py::module_& m);
 void bind_minimizers(py::module_& m);
 void bind_optimizer(py::module_& m);
+void bind_fleet(py::module_& m);
 void bind_ops(py::module_& m);
 
 }  // namespace fallline

@@ -84,11 +84,16 @@ void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSu
 }
 
 template <class T>
-double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
-  const Claim claim(network.users, Claim::reading, "Model.evaluate");
+double mean_loss(Network<T>& network, const Data<T>& data, T* predictions) {
   LossSums sums;
   add_losses(network, data, predictions, sums);
   return network.objective().total(sums.loss, sums.weight) + network.penalty();
+}
+
+template <class T>
+double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
+  const Claim claim(network.users, Claim::reading, "Model.evaluate");
+  return mean_loss(network, data, predictions);
 }
 
 template <class T>
@@ -132,6 +137,8 @@ template void losses_of_rows(const Network<double>&, const Data<double>&, std::i
                              double*, double*);
 template void add_losses(Network<float>&, const Data<float>&, float*, LossSums&);
 template void add_losses(Network<double>&, const Data<double>&, double*, LossSums&);
+template double mean_loss(Network<float>&, const Data<float>&, float*);
+template double mean_loss(Network<double>&, const Data<double>&, double*);
 template double evaluate(Network<float>&, const Data<float>&, float*);
 template double evaluate(Network<double>&, const Data<double>&, double*);
 template void predict(Network<float>&, Source, std::int64_t, float*);

@@ -126,6 +126,12 @@ void Network<T>::set_parameter(int index, const T* matrix) {
 }
 
 template <class T>
+void Network<T>::set_weights(const T* arena) {
+  std::copy_n(arena, arena_size(), weights_.data());
+  for (const Strip& strip : strips_) layer(strip.layer).refresh(strip);
+}
+
+template <class T>
 void Network<T>::get_slot(int slot, int index, T* matrix) const {
   unpack(parameters_[static_cast<std::size_t>(index)], kernels<T>().panel_width,
          slots_[static_cast<std::size_t>(slot)].data(), matrix);

@@ -67,6 +67,8 @@ class Network {
 
   void get_parameter(int index, T* matrix) const;
   void set_parameter(int index, const T* matrix);
+  // All parameters at once, in the layout of weights().
+  void set_weights(const T* arena);
   void get_slot(int slot, int index, T* matrix) const;
   void set_slot(int slot, int index, const T* matrix);
 

@@ -8,11 +8,8 @@
 namespace fallline {
 
 template <class T>
-Surface<T>::Surface(Network<T>& network, Data<T> data)
-    : network_(network),
-      claim_(network.fits, Claim::writing, "Model.fit"),
-      data_(std::move(data)),
-      order_(static_cast<std::size_t>(data_.rows)) {
+Surface<T>::Surface(Network<T>& network, std::shared_ptr<const Data<T>> data)
+    : network_(network), data_(std::move(data)), order_(static_cast<std::size_t>(data_->rows)) {
   std::iota(order_.begin(), order_.end(), 0);
   std::vector<bool> learns(network.parameters().size());
   for (const Strip& strip : network.strips()) learns[static_cast<std::size_t>(strip.parameter)] = true;
@@ -49,25 +46,22 @@ template <class T>
 double Surface<T>::value(const double* x) {
   if (interrupt_count() > interrupts_) throw Interrupted();
   set(x);
-  LossSums sums;
   T* const no_predictions = nullptr;
-  if (data_.rows > inference_block) {
-    add_losses(network_, data_, no_predictions, sums);
-  } else {
-    const int rows = static_cast<int>(data_.rows);
-    if (!few_) gather_rows(network_, data_, 0, rows, few_.emplace(network_, rows, false));
-    losses_of_rows(network_, data_, 0, rows, *few_, no_predictions, few_->loss.data());
-    sums.add(data_, few_->loss.data());
-  }
+  if (data_->rows > inference_block) return mean_loss(network_, *data_, no_predictions);
+  const int rows = static_cast<int>(data_->rows);
+  if (!few_) gather_rows(network_, *data_, 0, rows, few_.emplace(network_, rows, false));
+  losses_of_rows(network_, *data_, 0, rows, *few_, no_predictions, few_->loss.data());
+  LossSums sums;
+  sums.add(*data_, few_->loss.data());
   return network_.objective().total(sums.loss, sums.weight) + network_.penalty();
 }
 
 template <class T>
 double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   using Result = typename Step<T>::Result;
-  const int rows = static_cast<int>(data_.rows);
+  const int rows = static_cast<int>(data_->rows);
   if (!step_) {
-    step_.emplace(network_, data_, rows, GradientRoute::arena);
+    step_.emplace(network_, *data_, rows, GradientRoute::arena);
     step_->stop_beyond(interrupts_);
   }
   set(x);

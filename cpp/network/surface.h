@@ -1,10 +1,10 @@
 // The loss of all rows as a function of the weights that learn: what full-batch methods go down on.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "minimizers/function.h"
-#include "network/claim.h"
 #include "network/step.h"
 
 namespace fallline {
@@ -16,8 +16,8 @@ struct Interrupted {};
 template <class T>
 class Surface final : public Function {
  public:
-  // Keeps other fits away from the network for as long as it lives.
-  Surface(Network<T>& network, Data<T> data);
+  // For who has claimed the network's fits.
+  Surface(Network<T>& network, std::shared_ptr<const Data<T>> data);
 
   std::ptrdiff_t size() const override { return std::ssize(places_); }
   double value(const double* x) override;
@@ -33,8 +33,7 @@ class Surface final : public Function {
 
  private:
   Network<T>& network_;
-  Claim claim_;  // of the network's fits
-  Data<T> data_;
+  std::shared_ptr<const Data<T>> data_;
   std::vector<std::ptrdiff_t> places_;  // of each variable in the arena
   std::vector<std::int64_t> order_;
   std::optional<Workspace<T>> few_;  // where the rows stay if they are one block, made for the first value

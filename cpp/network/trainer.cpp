@@ -19,20 +19,19 @@ constexpr double flops_of_long_steps = 1e8;
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuffle, GradientRoute route,
-                    T* predictions)
+Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, bool shuffle,
+                    GradientRoute route, T* predictions)
     : network_(network),
-      claim_(network.fits, Claim::writing, "Model.fit"),
       data_(std::move(data)),
-      batch_size_(static_cast<int>(std::min<std::int64_t>(batch_size, data_.rows))),
+      batch_size_(static_cast<int>(std::min<std::int64_t>(batch_size, data_->rows))),
       shuffle_(shuffle),
-      step_(network, data_, batch_size_, route),
-      order_(static_cast<std::size_t>(data_.rows)),
+      step_(network, *data_, batch_size_, route),
+      order_(static_cast<std::size_t>(data_->rows)),
       look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))),
       pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
   step_.keep_predictions(predictions);
   std::iota(order_.begin(), order_.end(), 0);
-  if (network_.row >= data_.rows) network_.row = 0;
+  if (network_.row >= data_->rows) network_.row = 0;
 }
 
 template <class T>
@@ -69,8 +68,8 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
     if (thread == 0) step_.plan(team.size());
     team.barrier(thread);
     if (team.broken()) return;
-    while (row < data_.rows && mine < last) {
-      const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - row));
+    while (row < data_->rows && mine < last) {
+      const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_->rows - row));
       const double rate = rates[rates.size() == 1 ? 0 : static_cast<std::size_t>(mine)];
       const auto number = first + static_cast<std::uint64_t>(mine);
       const auto outcome = step_.run(team, thread, order_.data() + row, rows, number, rate);
@@ -122,7 +121,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
     result = stretch(pace_.threads(), rates, last, std::min(deadline, after(pace_.seconds())), done);
     now = Clock::now();
     pace_.record(done - before, std::chrono::duration<double>(now - begun).count());
-    if (network_.row >= data_.rows) {
+    if (network_.row >= data_->rows) {
       epoch_losses.push_back(mean_loss());
       network_.row = 0;
       ++network_.epoch;
@@ -130,7 +129,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
     }
   }
   if (result == Step<T>::Result::not_finite) {
-    const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_.rows - network_.row));
+    const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_->rows - network_.row));
     report_not_finite(
         "Model.fit", step_.first_bad_layer(order_.data() + network_.row, rows),
         "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(network_.row / batch_size_));
@@ -177,8 +176,7 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
 }
 
 template <class T>
-StreamTrainer<T>::StreamTrainer(Network<T>& network)
-    : network_(network), claim_(network.fits, Claim::writing, "Model.fit"), batches_(network) {
+StreamTrainer<T>::StreamTrainer(Network<T>& network) : network_(network), batches_(network) {
   network_.row = 0;
 }
 

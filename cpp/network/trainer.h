@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -20,9 +21,11 @@ struct RunLimits {
 template <class T>
 class Trainer {
  public:
-  Trainer(Network<T>& network, Data<T> data, int batch_size, bool shuffle, GradientRoute route, T* predictions);
+  // For who has claimed the network's fits.
+  Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, bool shuffle, GradientRoute route,
+          T* predictions);
 
-  std::int64_t batches_per_epoch() const { return (data_.rows + batch_size_ - 1) / batch_size_; }
+  std::int64_t batches_per_epoch() const { return (data_->rows + batch_size_ - 1) / batch_size_; }
 
   // Trains until a limit is reached or an interrupt is pending. rates holds one rate a batch, or a single one for all.
   // Appends the mean loss of each finished epoch; returns the batches done.
@@ -47,8 +50,7 @@ class Trainer {
   double mean_loss() const;
 
   Network<T>& network_;
-  Claim claim_;  // of the network's fits
-  Data<T> data_;
+  std::shared_ptr<const Data<T>> data_;
   int batch_size_;
   bool shuffle_;
   Step<T> step_;
@@ -86,6 +88,7 @@ class BatchTrainer {
 template <class T>
 class StreamTrainer {
  public:
+  // For who has claimed the network's fits.
   explicit StreamTrainer(Network<T>& network);
 
   const Network<T>& network() const { return network_; }
@@ -107,7 +110,6 @@ class StreamTrainer {
   double mean_loss() const;
 
   Network<T>& network_;
-  Claim claim_;  // of the network's fits
   BatchTrainer<T> batches_;
   std::int64_t batch_ = 0;  // of the running epoch
   LossSums sums_;

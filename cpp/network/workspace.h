@@ -89,6 +89,11 @@ class IdleWorkspaces {
       idle_.push_back(std::move(work));
   }
 
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    idle_.clear();
+  }
+
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Workspace<T>>> idle_;

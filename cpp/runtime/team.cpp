@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "runtime/threads.h"
@@ -27,6 +28,8 @@ namespace {
 #ifndef FALLLINE_THREAD_SANITIZER
 #define FALLLINE_THREAD_SANITIZER false
 #endif
+
+thread_local bool within_team = false;  // of more than one thread
 
 std::atomic<int> forks{0};  // between the first process that loaded us and this one
 std::atomic<int> teams{0};
@@ -139,11 +142,13 @@ class TeamRun {
   }
 
   void run_body(int thread) noexcept {
+    const bool before = std::exchange(within_team, team_.size() > 1);
     try {
       body_(team_, thread);
     } catch (...) {
       if (!team_.broken_.exchange(true, std::memory_order_relaxed)) error_ = std::current_exception();
     }
+    within_team = before;
   }
 
   int threads_;
@@ -170,7 +175,7 @@ int active_teams() { return teams.load(std::memory_order_relaxed); }
 bool forked_child() { return forks.load(std::memory_order_relaxed) > 0; }
 
 int threads_for(double useful) {
-  if (useful < 2) return 1;
+  if (useful < 2 || within_team) return 1;
   const int limit = std::max(1, get_num_threads() / (1 + active_teams()));
   return useful < limit ? static_cast<int>(useful) : limit;
 }

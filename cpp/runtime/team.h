@@ -79,8 +79,9 @@ void run_team(int threads, TeamBody body);
 // Teams of this process running now, so that several can share the cores.
 int active_teams();
 
-// Threads for work that could keep `useful` of them busy: at least one, at most this team's share of the cores. Asks
-// for the limit, which takes a microsecond, only where more than one could be of use.
+// Threads for work that could keep `useful` of them busy: at least one, at most this team's share of the cores, and one
+// where the caller is itself one of several threads of a team. Asks for the limit, which takes a microsecond, only
+// where more than one could be of use.
 int threads_for(double useful);
 
 // True in a process that was forked from one that had this library loaded.

@@ -97,6 +97,7 @@ struct Rows {
     return d;
   }
   Data<T> data(bool with_labels) const { return data(with_labels, 0, n); }
+  std::shared_ptr<const Data<T>> shared() const { return std::make_shared<const Data<T>>(data(true)); }
 };
 
 // A network with weights that depend on the seed alone.

@@ -1,0 +1,152 @@
+// Fleet: networks that learn at the same time, as Python sees them.
+#include <map>
+#include <tuple>
+
+#include "bindings/py_network.h"
+#include "network/fleet.h"
+
+namespace fallline {
+namespace {
+
+std::optional<Patience> as_patience(const std::optional<py::dict>& given) {
+  if (!given) return std::nullopt;
+  const auto get = [&]<class Value>(const char* name, Value) { return py::cast<Value>((*given)[name]); };
+  Patience rule;
+  rule.of_validation = get("of_validation", bool());
+  rule.higher_is_better = get("higher_is_better", bool());
+  rule.restores = get("restores", bool());
+  rule.epochs = get("epochs", std::int64_t());
+  rule.start_from = get("start_from", std::int64_t());
+  rule.min_delta = get("min_delta", double());
+  rule.baseline = get("baseline", std::optional<double>());
+  return rule;
+}
+
+Rates as_rates(const py::object& rate) {
+  if (!PyCallable_Check(rate.ptr())) return {py::cast<double>(rate), nullptr};
+  return {0, [rate](std::uint64_t step, std::int64_t count) {
+            const py::gil_scoped_acquire gil;
+            return py::cast<std::vector<double>>(rate(step, count));
+          }};
+}
+
+class PyFleet {
+ public:
+  using Rows = std::tuple<py::object, py::object, py::object>;
+
+  void add(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out, std::int64_t batch_size,
+           bool shuffle, const py::object& rate, const std::optional<py::dict>& patience) {
+    const Claim claim(users_, Claim::writing, "Fleet.add");
+    py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
+      if (e.network.foreign())
+        throw py::value_error("Fleet.add: network has a layer or a loss of the user's own; expected none");
+      auto data = shared<T>(e.network, rows);
+      const auto size = static_cast<int>(std::min<std::int64_t>(batch_size, data->rows));
+      if (size < 1)
+        throw py::value_error("Fleet.add: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
+      jobs_.push_back(std::make_unique<TrainerJob<T>>(e.network, std::move(data),
+                                                      held_out ? shared<T>(e.network, *held_out) : nullptr,
+                                                      as_patience(patience), size, shuffle, as_rates(rate)));
+    });
+    owners_.push_back(owner);
+  }
+
+  void extend(std::size_t i, std::int64_t epochs) {
+    const Claim claim(users_, Claim::writing, "Fleet.extend");
+    if (epochs < 0)
+      throw py::value_error("Fleet.extend: epochs is " + std::to_string(epochs) + "; expected at least 0");
+    job(i).extend(epochs);
+  }
+
+  void run(double seconds) {
+    const Claim claim(users_, Claim::writing, "Fleet.run");
+    without_gil([&] { run_jobs(jobs_, seconds); });
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+
+  std::vector<std::int64_t> left() const {
+    const Claim claim(users_, Claim::reading, "Fleet.left");
+    std::vector<std::int64_t> epochs;
+    for (const auto& each : jobs_) epochs.push_back(each->left());
+    return epochs;
+  }
+
+  py::tuple take(std::size_t i) {
+    const Claim claim(users_, Claim::writing, "Fleet.take");
+    return py::make_tuple(job(i).take_losses(), job(i).take_held_out_losses());
+  }
+
+  py::tuple end(std::size_t i) const {
+    const Claim claim(users_, Claim::reading, "Fleet.end");
+    static constexpr const char* names[] = {"none", "patience", "not_finite"};
+    return py::make_tuple(names[static_cast<int>(job(i).end())], job(i).reason());
+  }
+
+  void finish() {
+    const Claim claim(users_, Claim::writing, "Fleet.finish");
+    for (const auto& each : jobs_) each->finish();
+  }
+
+  void close() {
+    const Claim claim(users_, Claim::writing, "Fleet.close");
+    jobs_.clear();
+    data_.clear();
+    arrays_.clear();
+    owners_.clear();
+  }
+
+ private:
+  Job& job(std::size_t i) const {
+    if (i >= jobs_.size())
+      throw py::index_error("Fleet: job is " + std::to_string(i) + "; expected below " + std::to_string(jobs_.size()));
+    return *jobs_[i];
+  }
+
+  // Rows that several networks take in the same way are checked and held once.
+  template <class T>
+  std::shared_ptr<const Data<T>> shared(const Network<T>& network, const Rows& rows) {
+    const auto& [x, y, weight] = rows;
+    const Key key{x.ptr(),
+                  y.ptr(),
+                  weight.ptr(),
+                  sizeof(T),
+                  network.inputs(),
+                  network.outputs(),
+                  network.objective().takes_labels};
+    std::shared_ptr<const void>& known = data_[key];
+    if (!known) {
+      std::vector<py::array> arrays;
+      known = std::make_shared<const Data<T>>(PyNetwork::checked<T>(network, x, y, weight, "Model.fit", arrays));
+      arrays_.insert(arrays_.end(), arrays.begin(), arrays.end());
+      owners_.push_back(py::make_tuple(x, y, weight));  // whose addresses must stay theirs
+    }
+    return std::static_pointer_cast<const Data<T>>(known);
+  }
+
+  using Key = std::tuple<PyObject*, PyObject*, PyObject*, std::size_t, int, int, bool>;
+
+  // In the order of their making: the jobs go first.
+  std::vector<py::object> owners_;
+  std::vector<py::array> arrays_;
+  std::map<Key, std::shared_ptr<const void>> data_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+  mutable std::atomic<int> users_{0};
+};
+
+}  // namespace
+
+void bind_fleet(py::module_& m) {
+  py::class_<PyFleet>(m, "Fleet")
+      .def(py::init<>())
+      .def("add", &PyFleet::add, py::arg("network"), py::arg("data"), py::arg("held_out"), py::arg("batch_size"),
+           py::arg("shuffle"), py::arg("learning_rate"), py::arg("patience"))
+      .def("extend", &PyFleet::extend, py::arg("job"), py::arg("epochs"))
+      .def("run", &PyFleet::run, py::arg("seconds"))
+      .def_property_readonly("left", &PyFleet::left)
+      .def("take", &PyFleet::take, py::arg("job"))
+      .def("end", &PyFleet::end, py::arg("job"))
+      .def("finish", &PyFleet::finish)
+      .def("close", &PyFleet::close);
+}
+
+}  // namespace fallline

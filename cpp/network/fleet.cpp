@@ -1,0 +1,40 @@
+#include "network/fleet.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "runtime/interrupt.h"
+#include "runtime/team.h"
+
+namespace fallline {
+
+void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+  const auto begun = Clock::now();
+  const InterruptScope scope;
+  const std::uint64_t interrupts = interrupt_count();
+
+  std::vector<Job*> open;
+  for (const auto& job : jobs)
+    if (job->left() > 0) open.push_back(job.get());
+  // First what was left half-way, so that few hold memory; then the longest, so that threads end together.
+  const auto work = [](const Job* job) { return job->cost() * static_cast<double>(job->left()); };
+  std::stable_sort(open.begin(), open.end(), [&](const Job* a, const Job* b) {
+    return a->begun() != b->begun() ? a->begun() : work(a) > work(b);
+  });
+
+  std::atomic<std::size_t> next{0};
+  run_team(threads_for(static_cast<double>(open.size())), [&](Team& team, int) {
+    for (std::size_t i; (i = next++) < open.size();) {
+      while (open[i]->left() > 0) {
+        const double left = seconds - Seconds(Clock::now() - begun).count();
+        if (left <= 0 || team.broken() || interrupt_count() > interrupts) return;
+        open[i]->advance(left);
+      }
+    }
+  });
+}
+
+}  // namespace fallline
