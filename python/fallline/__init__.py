@@ -14,6 +14,7 @@ from fallline import (
     optimizers,
     regularizers,
     schedules,
+    search,
 )
 from fallline._core import NonFiniteLoss, __version__
 from fallline.averages import ewa
@@ -99,6 +100,7 @@ from fallline.optimizers import (
 )
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
+from fallline.search import Basin, Minima, Minimum, minimize
 
 __all__ = [
     "ELU",
@@ -114,6 +116,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BackupAndRestore",
+    "Basin",
     "BatchNormalization",
     "BinaryCrossEntropy",
     "BinaryFocalCrossEntropy",
@@ -154,7 +157,9 @@ __all__ = [
     "MaxNorm",
     "Maxout",
     "Metric",
+    "Minima",
     "Minimizer",
+    "Minimum",
     "Model",
     "ModelCheckpoint",
     "NAdam",
@@ -189,10 +194,12 @@ __all__ = [
     "load_model",
     "losses",
     "metrics",
+    "minimize",
     "ops",
     "optimizers",
     "regularizers",
     "schedules",
+    "search",
     "set_num_threads",
     "show_config",
     "threads",

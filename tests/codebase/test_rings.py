@@ -26,6 +26,7 @@ PYTHON_RINGS = [
     {"diagnosis", "state"},
     {"training"},
     {"model"},
+    {"search"},
     {"__init__"},
     {"cli"},
     {"__main__"},
