@@ -29,9 +29,10 @@ class BFGS final : public QuasiNewton {
  private:
   void take_up(std::size_t n) override {
     if (n > max_params_)
-      throw std::invalid_argument("BFGS: x has " + std::to_string(n) + " entries; expected at most max_params = " +
-                                  std::to_string(max_params_) + ", as H would take " +
-                                  std::to_string(n * n * sizeof(double) / 1000000) + " MB; LBFGS does without it");
+      throw std::invalid_argument("BFGS: the function has " + std::to_string(n) +
+                                  " variables; expected at most max_params = " + std::to_string(max_params_) +
+                                  ", as H would take " + std::to_string(n * n * sizeof(double) / 1000000) +
+                                  " MB; LBFGS does without it");
     if (h_.size() != n * n) forget();
   }
 

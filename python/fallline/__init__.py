@@ -84,6 +84,8 @@ from fallline.losses import (
 from fallline.metrics import Metric, confusion_matrix
 from fallline.model import Model, load_model
 from fallline.optimizers import (
+    BFGS,
+    LBFGS,
     SGD,
     AdaDelta,
     AdaGrad,
@@ -103,10 +105,12 @@ from fallline.runtime import get_num_threads, set_num_threads, show_config, thre
 from fallline.search import Basin, Minima, Minimum, minimize
 
 __all__ = [
+    "BFGS",
     "ELU",
     "L1",
     "L1L2",
     "L2",
+    "LBFGS",
     "MAE",
     "MSE",
     "SGD",

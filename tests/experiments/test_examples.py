@@ -14,6 +14,7 @@ CONCLUSIONS = {
     "ewa": r"window of 50: 49 days late, noise of 0\.1\d",
     "minibatch_or_full": r"batches: 29 times less work, the loss differs by 0\.00\d\d",
     "mnist_settings": r"best on the test images: ReLU",
+    "quasi_newton": r"for many points take: Adam, batches",
     "regularisation": r"lower validation loss than none: L2 0\.01, L1 0\.001, dropout 0\.5, stopped early",
     "saddle_race": r"out of the saddle: AdaDelta; RMSProp; Nesterov; Adam; momentum; RMSProp, s from 1; descent\n",
     "vanishing_gradients": r"vanishes with ten layers: sigmoid, Glorot; sigmoid, N\(0, 0\.01\)\n"
