@@ -10,8 +10,8 @@ namespace {
 
 const RegisterMinimizer<SimulatedAnnealing> annealing("simulated_annealing");
 
-// Adapting aims at this share of accepted proposals, the best one for a walk along one coordinate, and changes sigma by
-// up to a factor of 1 + gain.
+// Adaption aims at this share of accepted proposals, the best one for a walk along one coordinate, and changes sigma by
+// at most a factor of 1 + gain.
 constexpr double target_acceptance = 0.44, gain = 2;
 
 std::int64_t count(const Options& options, const char* name) { return static_cast<std::int64_t>(options.number(name)); }
@@ -72,8 +72,7 @@ SimulatedAnnealing::SimulatedAnnealing(const Options& options)
       adaptive_(options.number("adaptive") != 0),
       one_coordinate_(options.number("one_coordinate") != 0),
       greedy_(options.word("acceptance") == "greedy"),
-      seed_(static_cast<std::uint64_t>(count(options, "seed_high")) << 32 |
-            static_cast<std::uint64_t>(count(options, "seed_low"))),
+      seed_(std::stoull(options.word("seed"))),
       adapted_sigma_(first_sigma_) {}
 
 // Where f is not defined no proposal is accepted, and any other point is better.
@@ -88,13 +87,12 @@ void SimulatedAnnealing::start(Function& f) {
   f.round(limit.data());
   for (std::size_t i = 0; i < x_.size(); ++i)
     if (!(std::abs(x_[i]) <= limit[i]))
-      throw std::invalid_argument("SimulatedAnnealing: bound is " + shortest(bound_) +
-                                  "; expected at least the size of all that it starts from, such as " +
-                                  shortest(x_[i]));
+      throw std::invalid_argument("SimulatedAnnealing: bound is " + shortest(bound_) + "; expected at least |" +
+                                  shortest(x_[i]) + "|, where it starts");
   // Who is at the best point goes on with the walk; any other point is a new start.
   const bool goes_on = x_ == best_;
   const double value = evaluate(f, x_), energy = goes_on ? evaluate(f, current_) : value;
-  if (x_.size() != best_.size()) proposals_ = 0;
+  if (x_.size() != best_.size()) proposals_ = 0;  // nothing that was learned is of use
   if (!goes_on) current_ = best_ = x_;
   value_ = value;
   energy_ = energy;
@@ -107,10 +105,14 @@ bool SimulatedAnnealing::iterate(Function& f) {
   // The cycle at hand is the one that the next proposal belongs to.
   const std::int64_t place = proposals_ % schedule_, cycle = (cycles_ * (place + 1) + schedule_ - 1) / schedule_ - 1;
   const std::int64_t begin = schedule_ * cycle / cycles_, end = schedule_ * (cycle + 1) / cycles_;
-  if (place == 0) adapted_sigma_ = first_sigma_;
+  if (place == 0) {
+    adapted_sigma_ = first_sigma_;
+    acceptance_.clear();
+  }
   if (place == begin) accepted_ = 0;
   for (std::int64_t i = place; i < end; ++i) propose(f, i);
-  if (adaptive_) adapt(static_cast<double>(accepted_) / static_cast<double>(end - begin));
+  acceptance_.push_back(static_cast<double>(accepted_) / static_cast<double>(end - begin));
+  if (adaptive_) adapt(acceptance_.back());
   if (end == schedule_) stop("the temperature has come to the end of its schedule");
   return true;
 }
@@ -154,34 +156,35 @@ void SimulatedAnnealing::adapt(double acceptance) {
 }
 
 Minimizer::State SimulatedAnnealing::get_state() const {
-  return {{"current", current_},
-          {"best", best_},
-          {"proposals", {static_cast<double>(proposals_)}},
-          {"accepted", {static_cast<double>(accepted_)}},
-          {"sigma", {adapted_sigma_}}};
+  const auto proposals = static_cast<double>(proposals_), accepted = static_cast<double>(accepted_);
+  return {{"best", best_},
+          {"current", current_},
+          {"acceptance", acceptance_},
+          {"progress", {proposals, accepted, adapted_sigma_}}};
 }
 
 void SimulatedAnnealing::set_state(const State& state) {
-  const auto vector = [&](const char* name) -> const std::vector<double>& {
+  const auto part = [&](const char* name) -> const std::vector<double>& {
     const auto found = state.find(name);
-    if (found == state.end()) throw std::invalid_argument("SimulatedAnnealing: the state lacks " + std::string(name));
+    if (found == state.end() || state.size() != 4)
+      throw std::invalid_argument(
+          "SimulatedAnnealing.set_state: state has other names; expected acceptance, best, current, progress");
     return found->second;
   };
-  const auto single = [&](const char* name) {
-    if (vector(name).size() != 1 || !(vector(name)[0] >= 0))
-      throw std::invalid_argument("SimulatedAnnealing: the state's " + std::string(name) + " is no number >= 0");
-    return vector(name)[0];
-  };
-  if (vector("current").size() != vector("best").size())
-    throw std::invalid_argument("SimulatedAnnealing: the state's current has " +
-                                std::to_string(vector("current").size()) + " numbers; expected " +
-                                std::to_string(vector("best").size()) + " as in best");
-  const double proposals = single("proposals"), accepted = single("accepted"), sigma = single("sigma");
-  current_ = vector("current");
-  best_ = vector("best");
-  proposals_ = static_cast<std::int64_t>(proposals);
-  accepted_ = static_cast<std::int64_t>(accepted);
-  adapted_sigma_ = sigma;
+  const auto &best = part("best"), &current = part("current"), &acceptance = part("acceptance"),
+             &progress = part("progress");
+  if (current.size() != best.size())
+    throw std::invalid_argument("SimulatedAnnealing.set_state: current has " + std::to_string(current.size()) +
+                                " numbers; expected " + std::to_string(best.size()) + " as in best");
+  const auto counts = [](double x) { return x >= 0 && x <= 0x1p53; };
+  if (progress.size() != 3 || !counts(progress[0]) || !counts(progress[1]) || !(progress[2] > 0))
+    throw std::invalid_argument("SimulatedAnnealing.set_state: progress is not two counts and a width");
+  best_ = best;
+  current_ = current;
+  acceptance_ = acceptance;
+  proposals_ = static_cast<std::int64_t>(progress[0]);
+  accepted_ = static_cast<std::int64_t>(progress[1]);
+  adapted_sigma_ = progress[2];
 }
 
 }  // namespace fallline

@@ -56,6 +56,7 @@ class SimulatedAnnealing final : public Minimizer {
   double energy_ = 0;          // of the current point
   double adapted_sigma_;
   std::int64_t proposals_ = 0, accepted_ = 0;  // of all schedules; of the cycle at hand or the last one
+  std::vector<double> acceptance_;             // the share accepted in each cycle of the schedule
   std::optional<Proposals> random_;
 };
 

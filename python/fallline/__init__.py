@@ -99,6 +99,7 @@ from fallline.optimizers import (
     Optimizer,
     Plateau,
     RMSProp,
+    SimulatedAnnealing,
 )
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
@@ -181,6 +182,7 @@ __all__ = [
     "Regularizer",
     "Rescale",
     "Residual",
+    "SimulatedAnnealing",
     "TensorBoard",
     "TerminateOnNonFinite",
     "Uniform",

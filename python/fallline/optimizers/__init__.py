@@ -17,6 +17,7 @@ from fallline.optimizers.nadam import NAdam
 from fallline.optimizers.optimizer import Optimizer
 from fallline.optimizers.rmsprop import RMSProp
 from fallline.optimizers.sgd import SGD
+from fallline.optimizers.simulated_annealing import SimulatedAnnealing
 
 __all__ = [
     "BFGS",
@@ -36,4 +37,5 @@ __all__ = [
     "Plateau",
     "RMSProp",
     "Schedule",
+    "SimulatedAnnealing",
 ]
