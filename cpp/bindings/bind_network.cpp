@@ -43,6 +43,13 @@ void bind_network(py::module_& m) {
       .def_property_readonly("dtype", &PyNetwork::dtype)
       .def_property_readonly("foreign",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.foreign(); }); })
+      .def_property_readonly("no_row_squares",
+                             [](const PyNetwork& n) {
+                               return n.visit([](auto& e) -> py::object {
+                                 const auto [layer, reason] = e.network.no_row_squares();
+                                 return reason ? py::object(py::make_tuple(layer, reason)) : py::none();
+                               });
+                             })
       .def_property_readonly("parameters", &PyNetwork::parameters)
       .def_property_readonly("slots",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })

@@ -1,5 +1,6 @@
 // Trainers: over arrays, and over batches given one by one.
 #include "bindings/closable.h"
+#include "bindings/py_sampler.h"
 
 namespace fallline {
 namespace {
@@ -7,7 +8,7 @@ namespace {
 class PyTrainer : public Closable<Trainer> {
  public:
   PyTrainer(const py::object& owner, const py::object& x, const py::object& y, const py::object& weight,
-            std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena)
+            std::int64_t batch_size, const py::object& sampler, const py::object& predictions, bool through_arena)
       : Closable(owner) {
     if (batch_size < 1)
       throw py::value_error("Model.fit: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
@@ -17,7 +18,12 @@ class PyTrainer : public Closable<Trainer> {
           std::make_shared<const Data<T>>(PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays));
       T* kept = PyNetwork::predictions_of<T>(e.network, predictions, data->rows, "Model.fit", state_->arrays);
       const auto rows = static_cast<int>(std::min<std::int64_t>(batch_size, data->rows));
-      state_->held = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, shuffle, route, kept);
+      auto order =
+          sampler.is_none() ? make_sampler("shuffled", data->rows) : py::cast<const PySampler&>(sampler).sampler();
+      if (order->rows() != data->rows)
+        bad_value("Model.fit", "sampler", std::to_string(order->rows()) + " rows",
+                  std::to_string(data->rows) + ", as x has");
+      state_->held = std::make_unique<Trainer<T>>(e.network, std::move(data), rows, std::move(order), route, kept);
     });
   }
 
@@ -95,11 +101,11 @@ void bind_trainers(py::module_& m, py::class_<PyNetwork>& network) {
   network.def(
       "trainer",
       [](const py::object& n, const py::object& x, const py::object& y, const py::object& weight,
-         std::int64_t batch_size, bool shuffle, const py::object& predictions, bool through_arena) {
-        return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, shuffle, predictions, through_arena);
+         std::int64_t batch_size, const py::object& sampler, const py::object& predictions, bool through_arena) {
+        return std::make_unique<PyTrainer>(n, x, y, weight, batch_size, sampler, predictions, through_arena);
       },
       py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(), py::arg("batch_size") = 32,
-      py::arg("shuffle") = true, py::arg("predictions") = py::none(), py::arg("through_arena") = false);
+      py::arg("sampler") = py::none(), py::arg("predictions") = py::none(), py::arg("through_arena") = false);
 }
 
 }  // namespace fallline

@@ -4,6 +4,7 @@
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = FALLLINE_VERSION;
   fallline::bind_runtime(m);
+  fallline::bind_samplers(m);
   fallline::bind_network(m);
   fallline::bind_minimizers(m);
   fallline::bind_optimizer(m);

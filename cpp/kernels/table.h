@@ -162,6 +162,15 @@ struct KernelTable {
                                     bool accumulate);  // one panel
 
   void (*normals)(RandomKey key, T* out, std::ptrdiff_t n);
+
+  // squares[r] += the squared norm of what row r contributes to a gradient.
+  void (*add_dense_squares)(Panels<const T> x, int inputs, Panels<const T> delta, int units, bool bias, double* squares,
+                            int row_begin, int row_end);
+  void (*add_offset_squares)(Panels<const T> delta, int columns, double* squares, int row_begin, int row_end);
+  void (*add_prelu_squares)(Panels<const T> x, Panels<const T> delta, int columns, bool shared, double* squares,
+                            int row_begin, int row_end);
+  void (*add_layer_norm_squares)(Panels<const T> x, const T* moments, Panels<const T> delta, int columns,
+                                 double* squares, int row_begin, int row_end);
 };
 
 struct Target {

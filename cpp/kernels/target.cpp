@@ -7,6 +7,7 @@
 #include "normalization.h"
 #include "normals.h"
 #include "pieces.h"
+#include "row_squares.h"
 #include "rows.h"
 #include "table.h"
 #include "update.h"
@@ -88,6 +89,10 @@ KernelTable<T> kernel_table() {
   t.layer_norm_gradient = layer_norm_gradient<T>;
   t.layer_norm_scale_gradient = layer_norm_scale_gradient<T>;
   t.normals = normals<T>;
+  t.add_dense_squares = add_dense_squares<T>;
+  t.add_offset_squares = add_offset_squares<T>;
+  t.add_prelu_squares = add_prelu_squares<T>;
+  t.add_layer_norm_squares = add_layer_norm_squares<T>;
   return t;
 }
 

@@ -84,7 +84,9 @@ const std::vector<double>& TrainerJob<T>::next_rates() {
 template <class T>
 void TrainerJob<T>::advance(double seconds) {
   if (!trainer_)
-    trainer_.emplace(this->network_, this->data_, batch_size_, shuffle_, GradientRoute::automatic, nullptr);
+    trainer_.emplace(this->network_, this->data_, batch_size_,
+                     make_sampler(shuffle_ ? "shuffled" : "sequential", this->data_->rows), GradientRoute::automatic,
+                     nullptr);
   const auto& rates = next_rates();
   std::vector<double> losses;
   try {

@@ -273,6 +273,13 @@ bool Network<T>::needs_whole_batch() const {
 }
 
 template <class T>
+std::pair<int, const char*> Network<T>::no_row_squares() const {
+  for (const auto& each : layers_)
+    if (const char* reason = each->no_row_squares()) return {each->index(), reason};
+  return {-1, nullptr};
+}
+
+template <class T>
 double Network<T>::penalty() const {
   if (!penalized_) return 0;
   std::ptrdiff_t largest = 0;

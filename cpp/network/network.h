@@ -95,6 +95,8 @@ class Network {
 
   // True if a layer or the loss is the user's own.
   bool foreign() const;
+  // The first layer (as the user counts them) without gradients of single rows, and why; or nullptr.
+  std::pair<int, const char*> no_row_squares() const;
   // True if a layer looks across rows, so that a training batch cannot be taken in pieces.
   bool needs_whole_batch() const;
 

@@ -82,6 +82,7 @@ void Step<T>::plan(int threads) {
 
 template <class T>
 double Step<T>::batch_weight(const std::int64_t* index, int rows) const {
+  if (sampler_ && sampler_->weighs()) return rows * mean_weight_;
   if (data_.weights.empty()) return rows;
   double sum = 0;
   for (int r = 0; r < rows; ++r) sum += static_cast<double>(data_.weights[static_cast<std::size_t>(index[r])]);
@@ -116,19 +117,21 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
 
   const int outputs = network_.layer(depth - 1).outputs();
   const Objective& objective = network_.objective();
-  if (predictions_ && objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
+  const bool weighs = !data_.weights.empty() || (sampler_ && sampler_->weighs());
+  T* const kept = kept_.size() > 0 ? kept_.data() : predictions_;
+  const std::int64_t* const places = kept_.size() > 0 ? nullptr : index;
+  if (predictions_ && objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
   for (int r = begin; r < end; ++r) {
     const auto row = static_cast<std::size_t>(index[r]), slot = static_cast<std::size_t>(r);
     if (!data_.labels.empty()) work_.labels[slot] = data_.labels[row];
-    if (!data_.weights.empty()) work_.weight[slot] = data_.weights[row];
+    if (weighs) work_.weight[slot] = sampler_ ? sampled_weight(index[r]) : data_.weights[row];
   }
   if (data_.labels.empty()) kernels_.gather(data_.y, index, outputs, work_.target, begin, end);
-  network_.loss_rows(
-      {y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
-       data_.labels.empty() ? nullptr : work_.labels.data(), data_.weights.empty() ? nullptr : work_.weight.data(),
-       scale, outputs, work_.loss.data(), objective.hyper.data()},
-      begin, end);
-  if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, predictions_, index, begin, end);
+  network_.loss_rows({y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
+                      data_.labels.empty() ? nullptr : work_.labels.data(), weighs ? work_.weight.data() : nullptr,
+                      scale, outputs, work_.loss.data(), objective.hyper.data()},
+                     begin, end);
+  if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
   for (int r = begin; r < end; ++r)
     if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);
 
@@ -141,6 +144,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
       layer.backward(pass, work_.places[k], i > 0 ? network_.layer(i - 1).fused_activation() : Elementwise<T>{});
     barrier_for(layer);
   }
+  if (!row_squares_.empty()) measure_rows(pass);
 }
 
 // Layers whose scratch depends on the weights make it, strip by strip.
@@ -265,9 +269,10 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
     team.barrier(thread);
     if (interrupted_.load(std::memory_order_relaxed)) return Result::interrupted;
     if (not_finite_.load(std::memory_order_relaxed)) return Result::not_finite;
-    if (thread == 0)
+    if (thread == 0) {
       for (int r = 0; r < piece; ++r) loss_sum += work_.loss[static_cast<std::size_t>(r)];
-
+      if (sampler_) finish_sampled(index, done, piece, rows);
+    }
     const bool complete = done + piece == rows;
     T* cache = cache_[static_cast<std::size_t>(thread)].data();
     for (std::size_t i = first; i < last;) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "network/shuffle.h"
 #include "runtime/interrupt.h"
 
 namespace fallline {
@@ -19,25 +18,25 @@ constexpr double flops_of_long_steps = 1e8;
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, bool shuffle,
-                    GradientRoute route, T* predictions)
+Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size,
+                    std::shared_ptr<Sampler> sampler, GradientRoute route, T* predictions)
     : network_(network),
       data_(std::move(data)),
       batch_size_(static_cast<int>(std::min<std::int64_t>(batch_size, data_->rows))),
-      shuffle_(shuffle),
+      sampler_(std::move(sampler)),
       step_(network, *data_, batch_size_, route),
       order_(static_cast<std::size_t>(data_->rows)),
       look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))),
       pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
   step_.keep_predictions(predictions);
-  std::iota(order_.begin(), order_.end(), 0);
+  step_.sample_by(*sampler_);
   if (network_.row >= data_->rows) network_.row = 0;
 }
 
 template <class T>
 void Trainer<T>::begin_epoch() {
   if (ordered_epoch_ == network_.epoch) return;
-  if (shuffle_) shuffle(network_.seed(), network_.epoch, order_);
+  sampler_->begin({network_.seed(), network_.epoch, order_.data(), network_.row, batch_size_});
   ordered_epoch_ = network_.epoch;
   sums_ = {};
   penalty_ = 0;
@@ -100,6 +99,8 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
 template <class T>
 std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
   const Claim claim(network_.users, Claim::writing, "Model.fit");
+  std::optional<Claim> sampling;
+  if (LearningSampler* learning = sampler_->learning()) sampling.emplace(learning->users, Claim::writing, "Model.fit");
   const InterruptScope scope;
   const std::uint64_t interrupts = interrupt_count();
   step_.stop_beyond(interrupts);

@@ -9,6 +9,7 @@
 #include "network/claim.h"
 #include "network/evaluation.h"
 #include "network/pace.h"
+#include "network/samplers/sampler.h"
 #include "network/step.h"
 
 namespace fallline {
@@ -21,9 +22,9 @@ struct RunLimits {
 template <class T>
 class Trainer {
  public:
-  // For who has claimed the network's fits.
-  Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, bool shuffle, GradientRoute route,
-          T* predictions);
+  // For who has claimed the network's fits. The sampler is of as many rows as the data.
+  Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, std::shared_ptr<Sampler> sampler,
+          GradientRoute route, T* predictions);
 
   std::int64_t batches_per_epoch() const { return (data_->rows + batch_size_ - 1) / batch_size_; }
 
@@ -52,7 +53,7 @@ class Trainer {
   Network<T>& network_;
   std::shared_ptr<const Data<T>> data_;
   int batch_size_;
-  bool shuffle_;
+  std::shared_ptr<Sampler> sampler_;
   Step<T> step_;
   std::vector<std::int64_t> order_;
   std::int64_t look_every_;  // batches between two looks at the clock

@@ -13,6 +13,7 @@ from fallline import (
     ops,
     optimizers,
     regularizers,
+    samplers,
     schedules,
     search,
 )
@@ -204,6 +205,7 @@ __all__ = [
     "ops",
     "optimizers",
     "regularizers",
+    "samplers",
     "schedules",
     "search",
     "set_num_threads",

@@ -32,6 +32,9 @@ class Network:
     def foreign(self) -> bool:
         """Whether a layer or the loss is the user's own."""
     @property
+    def no_row_squares(self) -> tuple[int, str] | None:
+        """The first layer without gradients of single rows, and why; or None."""
+    @property
     def parameters(self) -> list[tuple[int, str, tuple[int, ...]]]:
         """(layer index, "kernel" | "bias", shape) of each parameter, in the order of get_weights()."""
     @property
@@ -80,14 +83,39 @@ class Network:
         y: Any,
         sample_weight: Any = None,
         batch_size: int = 32,
-        shuffle: bool = True,
+        sampler: Sampler | None = None,
         predictions: _Array | None = None,
         through_arena: bool = False,
     ) -> Trainer:
-        """Validate the data and return the loop over it; predictions (n, outputs) receives each row's training output.
+        """Validate the data and return the loop over it; sampler None shuffles.
+
+        predictions (n, outputs) receives each row's training output.
 
         through_arena stores whole gradients before the update, as clip_norm needs; the bits are the same.
         """
+
+class Sampler:
+    """Which rows make the batches of an epoch; values has a number for each row where the kind asks for it."""
+
+    def __init__(self, spec: _Spec, rows: int, values: Any = None) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may use a row several times, or never."""
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Of each group; this and what follows of samplers that learn."""
+    @property
+    def norms(self) -> NDArray[np.float32]:
+        """Of each row's gradient when it was last drawn; -1: never."""
+    @property
+    def second_moment(self) -> float: ...
+    def get_state(self) -> dict[str, NDArray[np.float64]]:
+        """All that draws to come depend on; empty for one that does not learn."""
+    def set_state(self, state: Mapping[str, Any]) -> None: ...
+    def __getstate__(self) -> tuple[Any, ...]: ...
+    def __setstate__(self, state: tuple[Any, ...]) -> None: ...
 
 class Trainer:
     """Batches of consecutive epochs over one data set; holds the model's training lock until closed."""

@@ -57,12 +57,14 @@ class Declaration:
             value = getattr(self, parameter.name)
             if parameter.default is parameter.empty:
                 told.append(_short(value))
-            elif value != parameter.default:
+            elif isinstance(value, np.ndarray) or value != parameter.default:
                 told.append(f"{parameter.name}={_short(value)}")
         return f"{type(self).__name__}({', '.join(told)})"
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, list) and len(value) > 4:
         return f"[{value[0]!r}, {value[1]!r}, ..., {value[-1]!r}]"
     return repr(value)

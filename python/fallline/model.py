@@ -13,6 +13,7 @@ from fallline.history import History
 from fallline.state import FORMAT, StatefulNetwork, decoded
 
 if TYPE_CHECKING:
+    from fallline.samplers import Sampler
     from fallline.typing import ArrayLike
 
 
@@ -59,6 +60,7 @@ class Model(StatefulNetwork):
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
+        sampler: Sampler | str | None = None,
         steps_per_epoch: int | None = None,
         max_seconds: float | None = None,
         callbacks: Sequence[Callback] = (),
@@ -89,6 +91,8 @@ class Model(StatefulNetwork):
             class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named. "balanced":
                 rows / (classes · rows of the class), of the classes that occur. Default None.
             shuffle: draw a new order for each epoch. Default True. Batches from an iterable stay in order.
+            sampler: one of fl.samplers, or its name, that says which rows are drawn. Default None: Shuffled, or
+                Sequential if shuffle is False.
             steps_per_epoch: batches from an iterable that make an epoch, >= 1. Default None: all.
             max_seconds: time after which training ends, between two updates. Default None: no limit.
             callbacks: Callback objects, called in order. Default none.
@@ -117,6 +121,7 @@ class Model(StatefulNetwork):
             sample_weight=sample_weight,
             class_weight=class_weight,
             shuffle=shuffle,
+            sampler=sampler,
             steps_per_epoch=steps_per_epoch,
             max_seconds=max_seconds,
             callbacks=callbacks,

@@ -20,7 +20,7 @@ PYTHON_RINGS = [
     {"initializers"},
     {"layers", "optimizers", "losses", "metrics"},
     {"data", "summary"},
-    {"batches"},
+    {"batches", "samplers"},
     {"network"},
     {"callbacks", "history", "progress", "serialization"},
     {"diagnosis", "state"},

@@ -14,6 +14,7 @@ from codebase.tree import ROOT
 NOT_IN_THE_STUB = """
 fallline._core.Minimizer
 fallline._core.Network
+fallline._core.Sampler
 fallline._core.StreamTrainer
 fallline._core.Surface
 fallline._core.Trainer

@@ -52,7 +52,8 @@ class Affine : public Layer<T> {
   const T* gamma() const { return gamma_.data(); }
   const T* beta() const { return beta_.data(); }
   std::ptrdiff_t padded() const { return (this->inputs() + this->width() - 1) / this->width() * this->width(); }
-  int learned() const { return scale_ + center_; }  // parameters, which come first
+  bool scaled() const { return scale_; }
+  bool centered() const { return center_; }
 
   virtual void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const = 0;
 

@@ -20,6 +20,9 @@ class BatchNormalization final : public Affine<T> {
 
   bool needs_whole_batch() const override { return true; }
   bool learns() const override { return true; }
+  const char* no_row_squares() const override {
+    return this->frozen ? nullptr : "normalises over the rows of the batch";
+  }
   std::ptrdiff_t scratch_size(int) const override { return 3 * this->padded(); }
 
   std::vector<Parameter> parameters() const override {

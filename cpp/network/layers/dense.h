@@ -43,6 +43,11 @@ class Dense : public Layer<T> {
     this->kernels().weight_gradient({at.x, strip.begin, strip.end, panel, columns, rows, g, accumulate});
   }
 
+  void add_row_squares(const Pass& pass, const Place<T>& at, double* squares) const override {
+    this->kernels().add_dense_squares(at.x, this->inputs(), at.delta, this->outputs(), use_bias_, squares, pass.begin,
+                                      pass.end);
+  }
+
   // Backward multiplies by the transposed kernel, kept packed as well; the lowest layer has none.
   void refresh(const Strip& strip) override {
     if (transposed_.size() > 0 && strip.role != bias_role) transpose(strip, kernel_, transposed_.data());

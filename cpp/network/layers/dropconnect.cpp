@@ -17,6 +17,7 @@ class DropConnect final : public Dense<T> {
   }
 
   bool prepares() const override { return true; }
+  const char* no_row_squares() const override { return this->frozen ? nullptr : "multiplies its kernel by a mask"; }
   // The mask, the masked kernel and its transpose.
   std::ptrdiff_t scratch_size(int) const override { return 2 * this->kernel_size() + this->transposed_size(); }
 

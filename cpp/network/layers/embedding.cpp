@@ -70,6 +70,15 @@ class Embedding final : public Layer<T> {
     }
   }
 
+  // A row of delta is the gradient of the rows of the tables that it came from.
+  void add_row_squares(const Pass& pass, const Place<T>& at, double* squares) const override {
+    for (int r = pass.begin; r < pass.end; ++r)
+      for (int c = static_cast<int>(numeric_.size()); c < this->outputs(); ++c) {
+        const auto d = static_cast<double>(element(at.delta, r, c));
+        squares[r] += d * d;
+      }
+  }
+
  protected:
   void backward_rows(const Pass& pass, const Place<T>& at) const override {
     for (int r = pass.begin; r < pass.end; ++r)

@@ -16,6 +16,7 @@ class Foreign final : public Layer<T> {
 
   bool foreign() const override { return true; }
   bool needs_whole_batch() const override { return true; }
+  const char* no_row_squares() const override { return "sums its gradients over all rows itself"; }
 
   std::vector<Parameter> parameters() const override {
     std::vector<Parameter> all;

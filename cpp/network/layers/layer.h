@@ -89,6 +89,11 @@ class Layer {
   virtual void bind(const std::vector<Parameter>&, T* /*weights*/, bool /*backward*/) {}
   // g (+)= gradient of the strip, over all rows of the batch.
   virtual void gradient(const Strip&, const Place<T>&, int /*rows*/, T* /*g*/, bool /*accumulate*/) const {}
+  // squares[r] += the squared norm of what row r alone contributes to the gradients, for the rows of the pass; for
+  // layers whose no_row_squares() is nullptr.
+  virtual void add_row_squares(const Pass&, const Place<T>&, double* /*squares*/) const {}
+  // Why single rows have no gradients of their own, or why they cost too much; or nullptr.
+  virtual const char* no_row_squares() const { return nullptr; }
   // The strip's weights have changed.
   virtual void refresh(const Strip&) {}
 

@@ -19,6 +19,12 @@ class LayerNormalization final : public Affine<T> {
                                pass.begin, pass.end);
   }
 
+  void add_row_squares(const Pass& pass, const Place<T>& at, double* squares) const override {
+    if (this->scaled())
+      this->kernels().add_layer_norm_squares(at.x, at.scratch, at.delta, this->inputs(), squares, pass.begin, pass.end);
+    if (this->centered()) this->kernels().add_offset_squares(at.delta, this->inputs(), squares, pass.begin, pass.end);
+  }
+
  protected:
   void backward_rows(const Pass& pass, const Place<T>& at) const override {
     this->kernels().layer_norm_gradient(at.x, at.scratch, this->gamma(), at.delta, at.dx, this->inputs(), pass.begin,

@@ -52,6 +52,10 @@ class Prelu final : public Layer<T> {
     clear_from(g, 1);
   }
 
+  void add_row_squares(const Pass& pass, const Place<T>& at, double* squares) const override {
+    this->kernels().add_prelu_squares(at.x, at.delta, this->inputs(), shared_, squares, pass.begin, pass.end);
+  }
+
  protected:
   void backward_rows(const Pass& pass, const Place<T>& at) const override {
     this->kernels().prelu_gradient(at.x, slope_.data(), at.delta, at.dx, this->inputs(), pass.begin, pass.end);

@@ -13,6 +13,7 @@ from fallline.data import Data
 if TYPE_CHECKING:
     from fallline.model import Model
     from fallline.optimizers import FirstOrder
+    from fallline.training.plan import Drawn
     from fallline.typing import Array, Float64Array
 
 
@@ -32,14 +33,16 @@ class ArrayTrainer:
         data: Data,
         optimizer: FirstOrder,
         batch_size: int,
-        shuffle: bool,
+        sampler: Drawn,
     ) -> None:
         self.rows_per_epoch = len(data.x)
         self._network, self._data, self._batch_size = network, data, batch_size
         self._optimizer = optimizer
         shape = (self.rows_per_epoch, network.outputs)
         self._outputs = np.full(shape, np.nan, model.dtype) if model.metrics else None
-        self._core = network.trainer(*data, batch_size, shuffle, self._outputs)
+        self._core = network.trainer(*data, batch_size, sampler.core, self._outputs)
+        self._sampler = sampler.core
+        sampler.declared.adopt(sampler.core)
         # The first epoch began in an earlier fit: its rows have no outputs here.
         self._partial = network.row > 0
 
@@ -64,12 +67,13 @@ class ArrayTrainer:
         return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row, losses
 
     def measured(self) -> tuple[Data, Array | None]:
-        """Return labels and outputs of the epoch that ended."""
+        """Return labels and outputs of the epoch that ended: of the rows that it has used."""
         data, outputs = self._data, self._outputs
-        if self._partial and outputs is not None:
+        if (self._partial or self._sampler.repeats) and outputs is not None:
             seen = ~np.isnan(outputs[:, 0])
             weight = None if data.weight is None else data.weight[seen]
             data, outputs = Data(data.x, data.y[seen], weight), outputs[seen]
+            self._outputs[:] = np.nan
         self._partial = False
         return data, outputs
 
@@ -80,10 +84,12 @@ class ArrayTrainer:
             "sums": self._core.sums if within else (0.0, 0.0),
             "outputs": self._outputs if within else None,
             "partial": self._partial,
+            "sampler": self._sampler.get_state(),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a get_state()."""
+        self._sampler.set_state(state["sampler"])  # what is drawn next depends on it
         self._core.resume(*state["sums"])
         if self._outputs is not None and state["outputs"] is not None:
             self._outputs[:] = state["outputs"]

@@ -53,8 +53,8 @@ def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer | FullBat
     if course.minimizer is not None and isinstance(data, Data):
         return FullBatchTrainer(model, network, data, course.minimizer)
     optimizer = cast("FirstOrder", course.optimizer)
-    if isinstance(data, Data):
-        return ArrayTrainer(model, network, data, optimizer, plan.batch_size, plan.shuffle)
+    if isinstance(data, Data) and plan.sampler is not None:
+        return ArrayTrainer(model, network, data, optimizer, plan.batch_size, plan.sampler)
     return StreamTrainer(model, network, data, optimizer)
 
 
@@ -66,7 +66,7 @@ def _identity(plan: Plan, first: int) -> dict[str, Any]:
         "first_epoch": first,
         "rows": len(plan.train.x) if isinstance(plan.train, Data) else None,
         "batch_size": plan.batch_size if arrays else None,
-        "shuffle": plan.shuffle if arrays else None,
+        "sampler": repr(plan.sampler.declared) if plan.sampler else None,
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from fallline import _core
 from fallline.checks import integer
 from fallline.training.arrays import SCHEDULED
 
@@ -25,7 +26,8 @@ def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int
         model.adopt(network)
         return loss
     epoch, row = network.epoch, network.row
-    with closing(network.trainer(*data, size, shuffle=False)) as trainer:
+    in_order = _core.Sampler({"name": "sequential"}, len(data.x))
+    with closing(network.trainer(*data, size, in_order)) as trainer:
         model.adopt(network)
         network.row = 0
         try:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fallline import _core, batches
+from fallline import _core, batches, samplers
 from fallline.batches import are_batches
 from fallline.callbacks import BackupAndRestore, Callback
 from fallline.checks import flag, integer, number
 from fallline.data import Data
+from fallline.declaration import resolve
 from fallline.errors import message, unknown
 from fallline.optimizers import FirstOrder, Minimizer
 from fallline.progress import check_verbose
+from fallline.samplers import Sampler
+from fallline.samplers.sampler import Rows
 from fallline.training import full_batch
 from fallline.training.stream import BatchStream
 
@@ -27,6 +30,13 @@ OPERATION = "Model.fit"
 BATCH_SIZE = 32
 
 
+class Drawn(NamedTuple):
+    """A sampler, and the core's for the rows at hand."""
+
+    declared: Sampler
+    core: _core.Sampler
+
+
 class Plan(NamedTuple):
     """A fit whose every argument is checked."""
 
@@ -35,7 +45,7 @@ class Plan(NamedTuple):
     held_out: Data | Any  # or an iterable of batches, or None
     batch_size: int
     epochs: int | None  # None: until the optimizer stops by itself
-    shuffle: bool
+    sampler: Drawn | None  # None for batches from an iterable
     max_seconds: float
     callbacks: tuple[Callback, ...]
     verbose: Any
@@ -53,6 +63,7 @@ def plan(
     sample_weight: Any,
     class_weight: Any,
     shuffle: bool,
+    sampler: Any,
     steps_per_epoch: int | None,
     max_seconds: float | None,
     callbacks: Sequence[Callback],
@@ -72,7 +83,8 @@ def plan(
     elif not course.is_chain:
         epochs = at_once[0].max_iterations if at_once else 1
     check_verbose(verbose, OPERATION)
-    flag(OPERATION, "shuffle", shuffle)
+    chosen = _sampler(sampler, flag(OPERATION, "shuffle", shuffle))
+    drawn = None
     seconds = math.inf if max_seconds is None else number(OPERATION, "max_seconds", max_seconds, above=0)
     steps = None if steps_per_epoch is None else integer(OPERATION, "steps_per_epoch", steps_per_epoch, low=1)
     train: Data | BatchStream
@@ -83,7 +95,11 @@ def plan(
             raise ValueError(message(OPERATION, "X", f"gives batches to {at_once[0]!r}", expected))
         share = number(OPERATION, "validation_split", validation_split, low=0, below=1) or None
         batches.refuse_beside(
-            OPERATION, sample_weight=sample_weight, class_weight=class_weight, validation_split=share
+            OPERATION,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            sampler=sampler,
+            validation_split=share,
         )
         train = BatchStream(X, steps, epochs, OPERATION)
         network, _ = model.data(*train.first(), train.where(0))
@@ -92,7 +108,9 @@ def plan(
             got = f"is {steps} beside arrays"
             raise ValueError(message(OPERATION, "steps_per_epoch", got, "None, or X that gives batches"))
         network, train = model.data(X, y, sample_weight, OPERATION, class_weight=class_weight)
+        rows = len(train.x)
         train, held_out = _split(train, validation_split)
+        drawn = Drawn(chosen, chosen.core(_rows(model, network, train, rows)))
     if validation_data is not None:
         if held_out is not None:
             got = "is given beside validation_data"
@@ -101,6 +119,9 @@ def plan(
 
     if at_once:
         full_batch.check(model, network, OPERATION)
+    if at_once and sampler is not None and not course.is_chain:
+        expected = f"None: {at_once[0]!r} sees all rows at once"
+        raise ValueError(message(OPERATION, "sampler", f"is {chosen!r}", expected))
     rows = len(train.x) if isinstance(train, Data) else 0
     if at_once and not course.is_chain and size is not None and size < rows:
         got = f"is {size} of {rows} rows, for {at_once[0]!r}"
@@ -110,7 +131,25 @@ def plan(
         course.optimizer.rate(network.step)
     acting = _checked_callbacks(callbacks, model, held_out is not None)
     size = BATCH_SIZE if size is None else size
-    return Plan(network, train, held_out, size, epochs, shuffle, seconds, acting, verbose)
+    return Plan(network, train, held_out, size, epochs, drawn, seconds, acting, verbose)
+
+
+def _sampler(given: Any, shuffle: bool) -> Sampler:
+    if given is None:
+        return samplers.Shuffled() if shuffle else samplers.Sequential()
+    sampler = resolve(Sampler, given, OPERATION, "sampler")
+    if not shuffle:
+        got = f"is False beside sampler={sampler!r}"
+        raise ValueError(message(OPERATION, "shuffle", got, "one of them: the sampler says what is drawn"))
+    return sampler
+
+
+def _rows(model: Network, network: _core.Network, train: Data, given: int) -> Rows:
+    obstacle = None
+    if network.no_row_squares is not None:
+        place, why = network.no_row_squares
+        obstacle = f"layers[{place}], {model.layers[place]!r}, which {why}"
+    return Rows(train.y, given, network.outputs, obstacle)
 
 
 def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
