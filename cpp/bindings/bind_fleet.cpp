@@ -34,21 +34,18 @@ class PyFleet {
  public:
   using Rows = std::tuple<py::object, py::object, py::object>;
 
-  void add(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out, std::int64_t batch_size,
-           bool shuffle, const py::object& rate, const std::optional<py::dict>& patience) {
-    const Claim claim(users_, Claim::writing, "Fleet.add");
-    py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
-      if (e.network.foreign())
-        throw py::value_error("Fleet.add: network has a layer or a loss of the user's own; expected none");
-      auto data = shared<T>(e.network, rows);
-      const auto size = static_cast<int>(std::min<std::int64_t>(batch_size, data->rows));
-      if (size < 1)
-        throw py::value_error("Fleet.add: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
-      jobs_.push_back(std::make_unique<TrainerJob<T>>(e.network, std::move(data),
-                                                      held_out ? shared<T>(e.network, *held_out) : nullptr,
-                                                      as_patience(patience), size, shuffle, as_rates(rate)));
-    });
-    owners_.push_back(owner);
+  void add_trainer(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out,
+                   const std::optional<py::dict>& patience, std::int64_t batch_size, bool shuffle,
+                   const py::object& rate) {
+    if (batch_size < 1)
+      throw py::value_error("Fleet.add_trainer: batch_size is " + std::to_string(batch_size) + "; expected at least 1");
+    add<TrainerJob>(owner, rows, held_out, patience, static_cast<int>(batch_size), shuffle, as_rates(rate));
+  }
+
+  void add_minimizer(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out,
+                     const std::optional<py::dict>& patience, const py::object& minimizer) {
+    add<MinimizerJob>(owner, rows, held_out, patience, minimizer_of(minimizer));
+    owners_.push_back(minimizer);
   }
 
   void extend(std::size_t i, std::int64_t epochs) {
@@ -73,12 +70,15 @@ class PyFleet {
 
   py::tuple take(std::size_t i) {
     const Claim claim(users_, Claim::writing, "Fleet.take");
-    return py::make_tuple(job(i).take_losses(), job(i).take_held_out_losses());
+    const auto array = [](const std::vector<double>& losses) {
+      return py::array_t<double>(std::ssize(losses), losses.data());
+    };
+    return py::make_tuple(array(job(i).take_losses()), array(job(i).take_held_out_losses()));
   }
 
   py::tuple end(std::size_t i) const {
     const Claim claim(users_, Claim::reading, "Fleet.end");
-    static constexpr const char* names[] = {"none", "patience", "not_finite"};
+    static constexpr const char* names[] = {"none", "patience", "not_finite", "optimizer"};
     return py::make_tuple(names[static_cast<int>(job(i).end())], job(i).reason());
   }
 
@@ -96,6 +96,21 @@ class PyFleet {
   }
 
  private:
+  template <template <class> class Kind, class... Own>
+  void add(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out,
+           const std::optional<py::dict>& patience, Own&&... own) {
+    const Claim claim(users_, Claim::writing, "Fleet.add");
+    py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
+      if (e.network.foreign())
+        throw py::value_error("Fleet.add: network has a layer or a loss of the user's own; expected none");
+      auto data = shared<T>(e.network, rows);
+      auto validation = held_out ? shared<T>(e.network, *held_out) : nullptr;
+      jobs_.push_back(std::make_unique<Kind<T>>(e.network, std::move(data), std::move(validation),
+                                                as_patience(patience), std::forward<Own>(own)...));
+    });
+    owners_.push_back(owner);
+  }
+
   Job& job(std::size_t i) const {
     if (i >= jobs_.size())
       throw py::index_error("Fleet: job is " + std::to_string(i) + "; expected below " + std::to_string(jobs_.size()));
@@ -138,8 +153,10 @@ class PyFleet {
 void bind_fleet(py::module_& m) {
   py::class_<PyFleet>(m, "Fleet")
       .def(py::init<>())
-      .def("add", &PyFleet::add, py::arg("network"), py::arg("data"), py::arg("held_out"), py::arg("batch_size"),
-           py::arg("shuffle"), py::arg("learning_rate"), py::arg("patience"))
+      .def("add_trainer", &PyFleet::add_trainer, py::arg("network"), py::arg("data"), py::arg("held_out"),
+           py::arg("patience"), py::arg("batch_size"), py::arg("shuffle"), py::arg("learning_rate"))
+      .def("add_minimizer", &PyFleet::add_minimizer, py::arg("network"), py::arg("data"), py::arg("held_out"),
+           py::arg("patience"), py::arg("minimizer"))
       .def("extend", &PyFleet::extend, py::arg("job"), py::arg("epochs"))
       .def("run", &PyFleet::run, py::arg("seconds"))
       .def_property_readonly("left", &PyFleet::left)

@@ -4,7 +4,6 @@
 #include "bindings/closable.h"
 #include "minimizers/minimizer.h"
 #include "network/surface.h"
-#include "runtime/interrupt.h"
 
 namespace fallline {
 namespace {
@@ -102,6 +101,7 @@ class PyMinimizer {
     return py::array_t<double>(std::ssize(values), values.data());
   }
 
+  Minimizer& core() { return *minimizer_; }
   py::array x() const { return py::array_t<double>(std::ssize(minimizer_->x()), minimizer_->x().data()); }
   double value() const { return minimizer_->value(); }
   const std::string& reason() const { return minimizer_->reason(); }
@@ -122,22 +122,7 @@ class PyMinimizer {
   // f() without the GIL; false if it was given up for a signal. The network is left where() it should be.
   template <class T, class Where, class F>
   static bool interruptible(Surface<T>& surface, Where where, F f) {
-    struct Return {
-      Surface<T>& surface;
-      Where& where;
-      ~Return() { surface.set(where()); }
-    };
-    const InterruptScope scope;
-    surface.stop_beyond(interrupt_count());
-    const bool finished = without_gil([&] {
-      const Return back{surface, where};
-      try {
-        f();
-        return true;
-      } catch (const Interrupted&) {
-        return false;
-      }
-    });
+    const bool finished = without_gil([&] { return excursion(surface, where, f); });
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     return finished;
   }
@@ -157,6 +142,8 @@ class PyMinimizer {
 };
 
 }  // namespace
+
+Minimizer& minimizer_of(const py::object& minimizer) { return py::cast<PyMinimizer&>(minimizer).core(); }
 
 void bind_minimizers(py::module_& m) {
   py::class_<PySurface>(m, "Surface")

@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
+#include "minimizers/minimizer.h"
 #include "network/trainer.h"
 
 namespace fallline {
@@ -202,6 +203,9 @@ class PyNetwork {
   std::string dtype_;
   EitherDtype<Engine> engine_;
 };
+
+// The method in a Minimizer of Python's.
+Minimizer& minimizer_of(const py::object& minimizer);
 
 // The trainers, which are made by a method of the network's class.
 void bind_trainers(py::module_& m, py::class_<PyNetwork>& network);

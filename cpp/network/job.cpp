@@ -1,6 +1,7 @@
 #include "network/job.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace fallline {
@@ -108,6 +109,58 @@ void TrainerJob<T>::finish() {
   NetworkJob<T>::finish();
 }
 
+// False if it was given up for an interrupt.
+template <class T>
+bool MinimizerJob<T>::begin() {
+  std::vector<double> x(static_cast<std::size_t>(surface_->size()));
+  surface_->get(x.data());
+  return excursion(*surface_, [&] { return x.data(); }, [&] { minimizer_.begin(*surface_, x.data()); });
+}
+
+// False if there was none to make, or it was given up.
+template <class T>
+bool MinimizerJob<T>::iterate() {
+  bool done = false;
+  excursion(*surface_, [&] { return minimizer_.x().data(); }, [&] { done = minimizer_.iterate(*surface_); });
+  return done;
+}
+
+template <class T>
+void MinimizerJob<T>::advance(double /*seconds*/) {
+  if (!surface_) surface_.emplace(this->network_, this->data_);
+  bool done = false;
+  {
+    const Claim claim(this->network_.users, Claim::writing, "Model.fit");
+    if (!evaluated_) {
+      evaluated_ = begin();
+      if (evaluated_) this->network_.row = 0;
+      if (evaluated_ && !std::isfinite(minimizer_.value()))
+        this->stop(Job::End::not_finite, "Model.fit: the loss is " + std::to_string(minimizer_.value()) +
+                                             " where the weights are; expected a finite number");
+    } else if (!minimizer_.reason().empty()) {
+      this->stop(Job::End::optimizer, minimizer_.reason());
+    } else {
+      done = iterate();
+    }
+  }
+  if (done) {
+    ++this->network_.epoch;
+    this->finish_epoch(minimizer_.value());
+  }
+  if (this->end_ != Job::End::none)
+    finish();
+  else if (this->left_ == 0)
+    surface_.reset();
+}
+
+template <class T>
+void MinimizerJob<T>::finish() {
+  surface_.reset();
+  NetworkJob<T>::finish();
+}
+
+template class MinimizerJob<float>;
+template class MinimizerJob<double>;
 template class NetworkJob<float>;
 template class NetworkJob<double>;
 template class TrainerJob<float>;

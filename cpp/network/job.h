@@ -8,15 +8,18 @@
 #include <utility>
 #include <vector>
 
+#include "minimizers/minimizer.h"
 #include "network/claim.h"
 #include "network/patience.h"
+#include "network/surface.h"
 #include "network/trainer.h"
 
 namespace fallline {
 
 class Job {
  public:
-  enum class End { none, patience, not_finite };
+  // By itself: early stopping, a loss that is not finite, or an optimizer that has nothing left to do.
+  enum class End { none, patience, not_finite, optimizer };
 
   virtual ~Job() = default;
 
@@ -106,6 +109,28 @@ class TrainerJob final : public NetworkJob<T> {
   std::optional<Trainer<T>> trainer_;  // while there is work
   std::vector<double> ahead_, next_;   // rates that the schedule has told, and those of them for the next updates
   std::ptrdiff_t used_ = 0;            // of those ahead
+};
+
+// Iterations of a method that sees all rows at once; each counts as an epoch.
+template <class T>
+class MinimizerJob final : public NetworkJob<T> {
+ public:
+  // The method must outlive the job.
+  MinimizerJob(Network<T>& network, std::shared_ptr<const Data<T>> data, std::shared_ptr<const Data<T>> held_out,
+               const std::optional<Patience>& patience, Minimizer& minimizer)
+      : NetworkJob<T>(network, std::move(data), std::move(held_out), patience), minimizer_(minimizer) {}
+
+  void advance(double seconds) override;
+  void finish() override;
+  bool begun() const override { return surface_.has_value(); }
+
+ private:
+  bool begin();
+  bool iterate();
+
+  Minimizer& minimizer_;
+  bool evaluated_ = false;             // where the weights were at the beginning
+  std::optional<Surface<T>> surface_;  // while there is work
 };
 
 }  // namespace fallline

@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include "network/evaluation.h"
-#include "runtime/interrupt.h"
 
 namespace fallline {
 

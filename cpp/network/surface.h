@@ -6,6 +6,7 @@
 
 #include "minimizers/function.h"
 #include "network/step.h"
+#include "runtime/interrupt.h"
 
 namespace fallline {
 
@@ -40,5 +41,25 @@ class Surface final : public Function {
   std::optional<Step<T>> step_;      // made for the first gradient
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
 };
+
+// Runs f, which may evaluate anywhere, and leaves the network at the point that where() gives then; false if f was
+// given up for an interrupt. For who has claimed the network.
+template <class T, class Where, class F>
+bool excursion(Surface<T>& surface, Where where, F f) {
+  struct Return {
+    Surface<T>& surface;
+    Where& where;
+    ~Return() { surface.set(where()); }
+  };
+  const InterruptScope scope;
+  surface.stop_beyond(interrupt_count());
+  const Return back{surface, where};
+  try {
+    f();
+    return true;
+  } catch (const Interrupted&) {
+    return false;
+  }
+}
 
 }  // namespace fallline

@@ -33,6 +33,7 @@ from fallline.callbacks import (
 )
 from fallline.constraints import MaxNorm
 from fallline.diagnosis import Diagnosis, diagnose
+from fallline.fleet import fit_many
 from fallline.history import History
 from fallline.initializers import (
     Constant,
@@ -195,6 +196,7 @@ __all__ = [
     "constraints",
     "diagnose",
     "ewa",
+    "fit_many",
     "get_num_threads",
     "initializers",
     "layers",

@@ -201,6 +201,50 @@ class Minimizer:
     def get_state(self) -> dict[str, NDArray[np.float64]]: ...
     def set_state(self, state: Mapping[str, NDArray[np.float64]]) -> None: ...
 
+_Rows = tuple[Any, Any, Any]  # x, y and sample_weight or None
+
+class Fleet:
+    """Networks that are trained at the same time, each on one thread; holds their training locks until closed.
+
+    Data that are the same objects are checked and held once. A patience is {"of_validation", "higher_is_better",
+    "restores", "epochs", "start_from", "min_delta", "baseline"}.
+    """
+
+    def __init__(self) -> None: ...
+    def add_trainer(
+        self,
+        network: Network,
+        data: _Rows,
+        held_out: _Rows | None,
+        patience: Mapping[str, Any] | None,
+        batch_size: int,
+        shuffle: bool,
+        learning_rate: float | Callable[[int, int], NDArray[np.float64]],
+    ) -> None:
+        """A rate that changes is asked for those of `count` updates from a step on, from any thread."""
+    def add_minimizer(
+        self,
+        network: Network,
+        data: _Rows,
+        held_out: _Rows | None,
+        patience: Mapping[str, Any] | None,
+        minimizer: Minimizer,
+    ) -> None: ...
+    def extend(self, job: int, epochs: int) -> None:
+        """Let a network, numbered in the order of their adding, train for more epochs."""
+    def run(self, seconds: float) -> None:
+        """Train until no epochs are left, the time is over or a signal is pending."""
+    @property
+    def left(self) -> list[int]:
+        """Epochs that each network has still to do."""
+    def take(self, job: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Losses of the epochs since the last call: of the training rows, and of those held out."""
+    def end(self, job: int) -> tuple[Literal["none", "patience", "not_finite", "optimizer"], str]:
+        """What has stopped a network, and why in words."""
+    def finish(self) -> None:
+        """Put the best weights back."""
+    def close(self) -> None: ...
+
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...
 def optimizers() -> dict[str, tuple[list[str], list[str]]]:

@@ -15,7 +15,7 @@ class History:
     Attributes:
         epoch: number of each epoch, counted from 0 over the whole life of the model.
         history: name -> list of floats, one per epoch: "loss", the metrics, "val_loss", ...
-        stop_reason: why the optimizer stopped by itself, in words, or None.
+        stop_reason: why the optimizer, or a model of fit_many(), stopped by itself, in words, or None.
 
     Example:
         >>> record = History()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fallline.errors import message
+
+if TYPE_CHECKING:
+    from fallline.history import History
 
 
 class Silent:
@@ -116,3 +119,61 @@ def check_verbose(verbose: Any, operation: str) -> None:
         return
     kind = ValueError if isinstance(verbose, str | int) else TypeError
     raise kind(message(operation, "verbose", f"is {verbose!r}", "'auto', 0, 1 or 2"))
+
+
+class SilentMany:
+    """Shows nothing of many models."""
+
+    interval: ClassVar[float] = math.inf
+
+    def advance(self, left: Sequence[int], histories: Sequence[History]) -> None:
+        """Take note of the epochs that each model has still to do, and of what it has measured."""
+
+    def close(self) -> None:
+        """Leave the terminal as it should stay."""
+
+
+class LinesOfMany(SilentMany):
+    """A line for each model that ends."""
+
+    interval = 0.1
+
+    def __init__(self, models: int) -> None:
+        self._open = list(range(models))
+
+    def advance(self, left: Sequence[int], histories: Sequence[History]) -> None:
+        """Print what those that have ended measured last."""
+        for i in [i for i in self._open if left[i] == 0]:
+            record = histories[i]
+            measured = "  ".join(f"{name} {values[-1]:.4g}" for name, values in record.history.items())
+            why = f"  ({record.stop_reason})" if record.stop_reason else ""
+            print(f"model {i}  {len(record.epoch)} epochs  {measured}{why}")  # noqa: T201
+            self._open.remove(i)
+
+
+class BarOfMany(SilentMany):
+    """A bar over the epochs of all models, with time left."""
+
+    interval = 0.1
+
+    def __init__(self, epochs: Sequence[int]) -> None:
+        from tqdm import tqdm
+
+        self._models, self._epochs = len(epochs), sum(epochs)
+        self._bar: Any = tqdm(total=self._epochs, unit=" epochs", unit_scale=True, dynamic_ncols=True)
+
+    def advance(self, left: Sequence[int], histories: Sequence[History]) -> None:  # noqa: ARG002
+        """Move the bar; epochs that early stopping spares count as done."""
+        self._bar.set_description(f"model {left.count(0)}/{self._models}", refresh=False)
+        self._bar.update(self._epochs - sum(left) - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def progress_of_many(verbose: Any, epochs: Sequence[int]) -> SilentMany:
+    """Return what shows the progress of models with so many epochs each; verbose as for progress()."""
+    if verbose == "auto":
+        verbose = 1 if sys.stderr.isatty() else 0
+    return SilentMany() if verbose == 0 else BarOfMany(epochs) if verbose == 1 else LinesOfMany(len(epochs))

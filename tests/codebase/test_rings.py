@@ -26,6 +26,7 @@ PYTHON_RINGS = [
     {"diagnosis", "state"},
     {"training"},
     {"model"},
+    {"fleet"},
     {"search"},
     {"__init__"},
     {"cli"},
