@@ -140,7 +140,11 @@ def test_bad_arguments(arguments, exception, match):
         (lambda x: (x**2, 2 * x), TypeError, r"fun\(x\)\[0\] is an array of shape \(2,\); expected a single"),
         (lambda x: ("low", x), TypeError, r"fun\(x\)\[0\] is 'low'"),
         (lambda x: (1j, x), TypeError, r"fun\(x\)\[0\] is 1j"),
-        (lambda x: (1.0, x[:1]), ValueError, r"fun\(x\)\[1\] has shape \(1,\); expected \(2,\), the gradient"),
+        (
+            lambda x: (1.0, x[:1]),
+            ValueError,
+            r"fun\(x\)\[1\] has shape \(1,\); expected \(2,\), the gradient",
+        ),
         (lambda x: (1.0, None), TypeError, r"fun\(x\)\[1\] has dtype object"),
     ],
 )

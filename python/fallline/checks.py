@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from fallline.errors import message, unknown
 
 
@@ -58,6 +60,13 @@ def integer(operation: str, argument: str, value: Any, *, low: int, high: int | 
     if result < low or (high is not None and result > high):
         raise ValueError(message(operation, argument, f"is {value!r}", expected))
     return result
+
+
+def as_seed(operation: str, value: int | None) -> int:
+    """Return value after checking that it is a seed; one drawn anew for None."""
+    if value is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    return integer(operation, "seed", value, low=0, high=2**64 - 1)
 
 
 def flag(operation: str, argument: str, value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core, batches, initializers
-from fallline.checks import choice, integer
+from fallline.checks import as_seed, choice, integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
 from fallline.errors import message
@@ -36,7 +36,7 @@ class Network:
         name: str | None = None,
     ) -> None:
         self.layers = stack.checked(layers)
-        self.seed = _random_seed() if seed is None else integer("Model", "seed", seed, low=0, high=2**64 - 1)
+        self.seed = as_seed("Model", seed)
         known = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
         self.dtype = choice("Model", "dtype", known, ("float32", "float64"))
         if name is not None and not isinstance(name, str):
@@ -368,10 +368,6 @@ class Network:
             expected = "one of single updates, e.g. Adam(): to others each batch is another function"
             raise ValueError(message(operation, "optimizer", got, expected))
         return self.optimizer, loss
-
-
-def _random_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
 
 
 def _batch_size(value: int | None, operation: str) -> int:

@@ -1,86 +1,98 @@
-"""Many runs side by side, an iteration each in turn; those that meet go on as one."""
+"""Many on their way down side by side; those that meet go on as one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from fallline import _core
-from fallline.search.merging import Aliases, met
+from fallline.search.descent import Descent
 
-if TYPE_CHECKING:
-    from fallline.search.runs import Run
+D = TypeVar("D", bound=Descent)
 
 
-class Lockstep:
-    """Runs on their way down together.
+class Lockstep(Generic[D]):
+    """Descents from many starts.
 
     Args:
-        runs: by the numbers of their starts.
-        starts: how many there are; some may have no run.
-        tolerance: how near those are who have met.
+        descents: by the numbers of their starts; starts that are lost have none.
+        starts: how many there are.
+        met: yields (other, lower), places of pairs that have met, of a list of descents.
     """
 
-    def __init__(self, runs: dict[int, Run], starts: int, tolerance: float) -> None:
-        self.runs, self.tolerance = runs, tolerance
-        self._aliases = Aliases(starts)
-        self._given_up: dict[int, int] = {}  # evaluations of the run that goes on, when they met
+    def __init__(
+        self, descents: Mapping[int, D], starts: int, met: Callable[[Sequence[D]], Iterable[tuple[int, int]]]
+    ) -> None:
+        self.descents, self._met = descents, met
+        self._lost = set(range(starts)) - set(descents)
+        self._parent = list(range(starts))
+        self._given_up: dict[int, int] = {}  # cost of the one that goes on, when they met
 
-    def advance(self, iterations: int, check_every: int | None) -> None:
+    def advance(self, iterations: int, every: int, merge: bool, spent: str) -> None:
         """Go on until all have stopped, or too few iterations are left for those who go on.
 
         Args:
-            iterations: of all runs together.
-            check_every: iterations after which those that have met are merged; None: never.
+            iterations: of all together.
+            every: iterations of each between two looks for those that have met.
+            merge: whether to look.
+            spent: the reason to stop when no iterations are left.
 
         Raises:
-            NonFiniteLoss: the function is not finite where the last run went.
+            NonFiniteLoss: the last one is lost.
         """
-        done = 0
-        while going := [i for i in self.ends() if not self.runs[i].reason]:
-            if iterations < len(going):
+        while going := [i for i in self.ends() if not self.descents[i].reason]:
+            stride = min(every, iterations // len(going))
+            if stride == 0:
                 for i in going:
-                    self.runs[i].reason = "max_iterations are spent"
+                    self.descents[i].reason = spent
                 return
-            for i in going:
-                self._iterate(i)
-            iterations, done = iterations - len(going), done + 1
-            if check_every and done % check_every == 0:
+            before = sum(self.descents[i].iterations for i in going)
+            self.go(going, stride)
+            iterations -= sum(self.descents[i].iterations for i in going) - before
+            if merge and all(self.descents[i].follows_gradient for i in self.ends()):
                 for i in self.unite():
-                    self._given_up[i] = self.runs[self.successor(i)].objective.evaluations
+                    self._given_up[i] = self.descents[self.successor(i)].cost
 
-    def _iterate(self, i: int) -> None:
-        try:
-            self.runs[i].iterate()
-        except _core.NonFiniteLoss:
-            if self.ends() == [i]:
-                raise
-            del self.runs[i]
+    def go(self, numbers: Sequence[int], iterations: int) -> None:
+        """Let some go on; what is not finite is lost."""
+        for i in numbers:
+            try:
+                self.descents[i].advance(iterations)
+            except _core.NonFiniteLoss:
+                self._lost.add(i)
+                if not self.ends():
+                    raise
 
     def ends(self) -> list[int]:
         """Return the numbers of those that nobody else goes on for."""
-        return [i for i in self.runs if self.successor(i) == i]
+        return [i for i in self.descents if self._parent[i] == i and i not in self._lost]
 
     def successor(self, i: int) -> int:
-        """Return the number of the run that goes on for a start: its own, or that which it has met."""
-        return self._aliases.root(i)
+        """Return the number of the one that goes on for a start: itself, or one that it has met."""
+        while self._parent[i] != i:
+            self._parent[i] = self._parent[self._parent[i]]
+            i = self._parent[i]
+        return i
 
     def unite(self) -> list[int]:
-        """Let the lower one go on for each two that have met, and return the numbers of the others."""
+        """Of all that have met let the lowest go on, and return the numbers of the others."""
         ends = self.ends()
-        runs = [self.runs[i] for i in ends]
-        values = {i: run.value for i, run in zip(ends, runs, strict=True)}
-        gradients = [run.gradient for run in runs]
-        pairs = met(
-            np.array([run.x for run in runs]),
-            np.array([run.value for run in runs]),
-            None if any(g is None for g in gradients) else np.array(gradients),
-            self.tolerance,
-        )
-        for other, lower in pairs:
-            self._aliases.join(ends[other], ends[lower], values)
-        return [i for i in ends if self.successor(i) != i]
+        for other, lower in self._met([self.descents[i] for i in ends]):
+            roots = self.successor(ends[other]), self.successor(ends[lower])
+            keeps = min(roots, key=lambda root: self.descents[root].value)
+            for root in roots:
+                self._parent[root] = keeps
+        return [i for i in ends if self._parent[i] != i]
+
+    def basins(self) -> dict[int, list[int]]:
+        """Return, the lowest first, the number of the end in each basin, and of the starts that led to it."""
+        self.unite()
+        found: dict[int, list[int]] = {
+            i: [] for i in sorted(self.ends(), key=lambda i: self.descents[i].value)
+        }
+        for i in range(len(self._parent)):
+            found.get(self.successor(i), []).append(i)
+        return found
 
     @property
     def merged(self) -> int:
@@ -89,8 +101,5 @@ class Lockstep:
 
     @property
     def saved(self) -> int:
-        """Evaluations that those given up would have needed to get as far as those who went on for them."""
-        went_on = {i: self.runs.get(self.successor(i)) for i in self._given_up}
-        return sum(
-            run.objective.evaluations - self._given_up[i] for i, run in went_on.items() if run is not None
-        )
+        """What it would have cost to bring them as far as those who went on for them."""
+        return sum(self.descents[self.successor(i)].cost - then for i, then in self._given_up.items())

@@ -51,6 +51,11 @@ class Objective:
         self._last = x.copy(), flat
         return value, flat
 
+    @property
+    def has_gradients(self) -> bool:
+        """Whether a gradient was asked for."""
+        return self._last is not None
+
     def gradient(self, x: Float64Array) -> Float64Array:
         """Return the gradient at x, without a call if it was asked for last."""
         if self._last is not None and np.array_equal(self._last[0], x):
@@ -73,13 +78,9 @@ class Objective:
         again, slope = self.value_and_gradient(x)
         if again == value and np.array_equal(slope, gradient):
             return
-        got = (
-            f"is {value!r} and then {again!r} at one point"
-            if again != value
-            else "has two gradients at one point"
-        )
-        expected = "the same each time: searches along a line compare values; SGD, Adam and their kin go down random ones"
-        raise ValueError(message(OPERATION, "fun(x)", got, expected))
+        got = f"is {value!r} and then {again!r}" if again != value else "has one gradient and then another"
+        expected = "the same each time: searches along a line compare values, SGD, Adam and their kin do not"
+        raise ValueError(message(OPERATION, "fun(x)", f"{got} at one point", expected))
 
     def _call(self, x: Float64Array) -> Any:
         self.evaluations += 1

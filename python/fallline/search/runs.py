@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from fallline import _core
 from fallline.errors import message
-from fallline.optimizers import Optimizer
+from fallline.optimizers import Course, FirstOrder
+from fallline.search.descent import Descent
 from fallline.search.objective import OPERATION, Objective
 from fallline.search.results import Minimum
 
@@ -18,22 +19,24 @@ if TYPE_CHECKING:
     from fallline.typing import Float64Array
 
 
-class Run(ABC):
+class Run(Descent):
     """A point that goes down.
 
     Attributes:
         x: where it is, flat.
-        value: of the function there.
-        iterations: made so far.
-        reason: why it has stopped, in words; empty before.
     """
-
-    value: float
 
     def __init__(self, objective: Objective, x: Float64Array, keep: bool) -> None:
         self.objective, self.x, self.iterations, self.reason = objective, x, 0, ""
         self._points: list[Float64Array] | None = [] if keep else None
         self._values: list[float] = []
+
+    def advance(self, iterations: int) -> None:
+        """Go on by so many iterations, or by less with a reason."""
+        for _ in range(iterations):
+            if self.reason:
+                return
+            self.iterate()
 
     @abstractmethod
     def iterate(self) -> None:
@@ -48,6 +51,16 @@ class Run(ABC):
     def gradient(self) -> Float64Array | None:
         """The gradient at x, flat, if the optimizer follows it."""
 
+    @property
+    def follows_gradient(self) -> bool:
+        """Whether it goes down only, so that it stays in its basin."""
+        return self.gradient is not None
+
+    @property
+    def cost(self) -> int:
+        """Calls of the function."""
+        return self.objective.evaluations
+
     def minimum(self) -> Minimum:
         """Return where it has led."""
         shape, gradient = self.objective.shape, self.gradient
@@ -56,7 +69,7 @@ class Run(ABC):
             self.value,
             None if gradient is None else gradient.reshape(shape),
             self.iterations,
-            self.objective.evaluations,
+            self.cost,
             None if self._points is None else np.array(self._points).reshape(-1, *shape),
             np.array(self._values),
             self.reason,
@@ -72,7 +85,7 @@ class FirstOrderRun(Run):
     """Steps of an optimizer, until no entry of the gradient is larger than gtol."""
 
     def __init__(
-        self, objective: Objective, x: Float64Array, keep: bool, optimizer: Optimizer, gtol: float
+        self, objective: Objective, x: Float64Array, keep: bool, optimizer: FirstOrder, gtol: float
     ) -> None:
         super().__init__(objective, x, keep)
         self._optimizer, self._gtol = optimizer, gtol
@@ -106,7 +119,78 @@ class FirstOrderRun(Run):
         return value, gradient
 
 
-def begin(objective: Objective, x: Float64Array, optimizer: Optimizer, gtol: float, keep: bool) -> Run:
-    """Return a run of a fresh copy of the optimizer."""
-    copy = type(optimizer)(**optimizer.get_config())
-    return FirstOrderRun(objective, x, keep, copy, gtol)
+class MinimizerRun(Run):
+    """Iterations of one of the core's methods."""
+
+    def __init__(self, objective: Objective, x: Float64Array, keep: bool, method: _core.Minimizer) -> None:
+        super().__init__(objective, x, keep)
+        self._method = method
+        method.begin(objective, x)
+        self.value = method.value
+        if not math.isfinite(self.value):
+            got = f"is {self.value:g} at a start"
+            raise _core.NonFiniteLoss(message(OPERATION, "fun(x)", got, "finite numbers at each start"))
+        if self.gradient is not None:
+            objective.check_repeats(x, self.value, self.gradient)
+        self._note()
+
+    def iterate(self) -> None:
+        """Make an iteration, if there is one left."""
+        done = len(self._method.run(self.objective, 1, math.inf))
+        self.reason = self._method.reason
+        if done:
+            self.x, self.value = self._method.x, self._method.value
+            self.iterations += 1
+            self._note()
+
+    @property
+    def gradient(self) -> Float64Array | None:
+        """The gradient at x, flat; None for methods that ask for values only."""
+        return self.objective.gradient(self.x) if self.objective.has_gradients else None
+
+
+class ChainRun(Run):
+    """The stages of a chain, one after the other."""
+
+    def __init__(
+        self, objective: Objective, x: Float64Array, keep: bool, course: Course, gtol: float
+    ) -> None:
+        super().__init__(objective, x, keep)
+        self._course, self._gtol = course, gtol
+        self._run = _stage(objective, x, False, course, gtol)
+        self.value = self._run.value
+        self._note()
+
+    def iterate(self) -> None:
+        """Make an iteration of the stage at hand, or of the one that follows it."""
+        while self._run.reason or self._course.is_over():
+            after = self._course.next()
+            if after is None:
+                self.reason = self._run.reason or "the chain is at its end"
+                return
+            self._course, self._run = after, _stage(self.objective, self.x, False, after, self._gtol)
+        before = self._run.iterations
+        self._run.iterate()
+        if self._run.iterations > before:
+            self.x, self.value = self._run.x, self._run.value
+            self._course.count([self.value])
+            self.iterations += 1
+            self._note()
+
+    @property
+    def gradient(self) -> Float64Array | None:
+        """The gradient at x, flat, if the stage at hand follows it."""
+        return self._run.gradient
+
+
+def begin(objective: Objective, x: Float64Array, keep: bool, course: Course, gtol: float) -> Run:
+    """Return a run of an optimizer, or of the stages of a chain."""
+    return (ChainRun if course.is_chain else _stage)(objective, x, keep, course, gtol)
+
+
+def _stage(objective: Objective, x: Float64Array, keep: bool, course: Course, gtol: float) -> Run:
+    if course.minimizer is not None:
+        return MinimizerRun(objective, x, keep, course.minimizer)
+    optimizer = cast("FirstOrder", course.optimizer)
+    fresh = type(optimizer)(**optimizer.get_config())  # with a state of its own
+    return FirstOrderRun(objective, x, keep, fresh, gtol)

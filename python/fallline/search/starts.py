@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fallline.typing import Float64Array
 
 
-def starting_points(x0: Any, starts: Any, bounds: Any, seed: int | None) -> Float64Array:
+def starting_points(x0: Any, starts: Any, bounds: Any, seed: int) -> Float64Array:
     """Return the points (k, *shape of x) where minimize() starts: x0, those given, or those drawn within the bounds."""
     shape = None if x0 is None else _numbers("x0", x0).shape
     if starts is None:
@@ -37,9 +37,7 @@ def starting_points(x0: Any, starts: Any, bounds: Any, seed: int | None) -> Floa
     return points
 
 
-def _drawn(k: int, shape: tuple[int, ...] | None, bounds: Any, seed: int | None) -> Float64Array:
-    if seed is not None:
-        seed = integer(OPERATION, "seed", seed, low=0)
+def _drawn(k: int, shape: tuple[int, ...] | None, bounds: Any, seed: int) -> Float64Array:
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise TypeError(
             message(OPERATION, "bounds", f"is {bounds!r}", f"(low, high), to draw {k} starts within")
