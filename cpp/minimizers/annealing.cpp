@@ -87,8 +87,8 @@ void SimulatedAnnealing::start(Function& f) {
   f.round(limit.data());
   for (std::size_t i = 0; i < x_.size(); ++i)
     if (!(std::abs(x_[i]) <= limit[i]))
-      throw std::invalid_argument("SimulatedAnnealing: bound is " + shortest(bound_) + "; expected at least |" +
-                                  shortest(x_[i]) + "|, where it starts");
+      throw std::invalid_argument("SimulatedAnnealing: bound is " + shortest(bound_) + "; expected at least " +
+                                  shortest(std::abs(x_[i])) + ", to hold the start");
   // Who is at the best point goes on with the walk; any other point is a new start.
   const bool goes_on = x_ == best_;
   const double value = evaluate(f, x_), energy = goes_on ? evaluate(f, current_) : value;

@@ -24,7 +24,7 @@ std::vector<T> trained(const Rows<T>& rows, const std::vector<Spec>& layers, con
   const Threads limit(threads);
   const auto net = network<T>(inputs, layers, loss("cross_entropy"), optimizer);
   const auto data = rows.shared();
-  CHECK_EQUAL(Step<T>(*net, data, 64, route).team_size(), threads);
+  CHECK_EQUAL(Step<T>(*net, *data, 64, route).team_size(), threads);
   Trainer<T> trainer(*net, data, 64, true, route, nullptr);
   std::vector<double> losses;
   trainer.run({0.01}, epochs(2), losses);

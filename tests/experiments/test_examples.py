@@ -11,6 +11,8 @@ from codebase.tree import ROOT
 
 # name: what its last lines say
 CONCLUSIONS = {
+    "annealing": r"solved: annealing 100, greedy [78]\d, descent 9\d\n"
+    r".*8 bits, where annealing ends at 0\.\d\d and Adam at \de-0[67]",
     "ewa": r"window of 50: 49 days late, noise of 0\.1\d",
     "minibatch_or_full": r"batches: 29 times less work, the loss differs by 0\.00\d\d",
     "mnist_settings": r"best on the test images: ReLU",

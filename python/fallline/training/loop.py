@@ -125,6 +125,8 @@ class Fit:
             elif len(losses):
                 self.history.add_losses(epoch, losses)
                 self.show.finish_epochs(len(losses), {"loss": float(losses[-1])})
+        if self._course.next() is None:  # or else the chain goes on in the next fit
+            self.history.stop_reason = self.history.stop_reason or self.trainer.ended
         for callback in callbacks:
             callback.on_train_end(self.logs)
         return self.history
