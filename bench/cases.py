@@ -1,4 +1,4 @@
-"""The eight networks every contestant trains, with seeded data and starting weights.
+"""The networks every contestant trains, with seeded data and starting weights.
 
 The network is ReLU between layers; the loss is softmax cross-entropy, or mean squared error where the output
 is one wide. Rows are whole batches, so that a step is the same work for everyone and the mean over batches
@@ -25,6 +25,7 @@ class Case:
     batch: int
     steps: int
     optimizer: str
+    models: int = 1
 
     @property
     def rows(self) -> int:
@@ -55,7 +56,7 @@ class Case:
     def flops(self) -> int:
         """Of a step's products: forward, kernel gradients, input gradients of all layers but the first."""
         products = [n * m for n, m in self.kernels]
-        return 2 * self.batch * (3 * sum(products) - products[0])
+        return self.models * 2 * self.batch * (3 * sum(products) - products[0])
 
     def shortened(self, steps: int) -> Case:
         """The same case with at most so many steps an epoch, for checks."""
@@ -97,8 +98,14 @@ CASES = {
 }
 
 
+MANY = {"many": Case("many", (8, 16, 16, 1), 32, 31, "adam", models=256)}
+"""Networks of one kind, each from weights of its own, on the same rows."""
+
+ALL = CASES | MANY
+
+
 def select(names: list[str] | None) -> list[Case]:
     """The named cases, or all; an unknown name raises ValueError."""
-    if unknown := sorted(set(names or ()) - CASES.keys()):
-        raise ValueError(f"select: names has {', '.join(unknown)}; expected some of {', '.join(CASES)}")
-    return [CASES[name] for name in names or CASES]
+    if unknown := sorted(set(names or ()) - ALL.keys()):
+        raise ValueError(f"select: names has {', '.join(unknown)}; expected some of {', '.join(ALL)}")
+    return [ALL[name] for name in names or ALL]

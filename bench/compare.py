@@ -20,7 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench.cases import CASES, Case, select
+from bench.cases import ALL, Case, select
 from bench.peak import fma_peak, supported
 from bench.peers import CONTESTANTS
 from bench.report import against_table, ratio_table, time_table
@@ -62,9 +62,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     peers = [name for name in CONTESTANTS if name != "fallline"]
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description="fallline beside its peers.")
-    parser.add_argument(
-        "--cases", nargs="+", metavar="CASE", choices=CASES, help=f"some of {' '.join(CASES)}"
-    )
+    parser.add_argument("--cases", nargs="+", metavar="CASE", choices=ALL, help=f"some of {' '.join(ALL)}")
     parser.add_argument(
         "--peers", nargs="*", choices=peers, default=peers, metavar="PEER", help=" ".join(peers)
     )

@@ -103,12 +103,17 @@ class Session:
 
     def contestant(self, case_name: str, steps: int | None = None) -> Any:
         """The library with the case, or its first steps, set up in it."""
-        from bench.cases import CASES
+        from bench.cases import ALL
+        from bench.many import CONTESTANTS as OF_MANY
         from bench.peers import CONTESTANTS
 
-        case = CASES[case_name] if steps is None else CASES[case_name].shortened(steps)
+        case = ALL[case_name] if steps is None else ALL[case_name].shortened(steps)
         x, y = case.data()
-        return CONTESTANTS[self.name](case, x, y, case.weights())
+        if case.models == 1:
+            return CONTESTANTS[self.name](case, x, y, case.weights())
+        if self.name not in OF_MANY:
+            raise NotImplementedError("many networks at once are not written")
+        return OF_MANY[self.name](case, x, y, [case.weights(seed) for seed in range(case.models)])
 
 
 def serve(pipe: Connection, name: str, threads: int) -> None:

@@ -12,6 +12,7 @@ from codebase.tree import ROOT
 
 # pybind11's classes have a metaclass of its own
 NOT_IN_THE_STUB = """
+fallline._core.Fleet
 fallline._core.Minimizer
 fallline._core.Network
 fallline._core.Sampler

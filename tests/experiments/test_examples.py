@@ -19,6 +19,7 @@ CONCLUSIONS = {
     "quasi_newton": r"for many points take: Adam, batches",
     "regularisation": r"lower validation loss than none: L2 0\.01, L1 0\.001, dropout 0\.5, stopped early",
     "saddle_race": r"out of the saddle: AdaDelta; RMSProp; Nesterov; Adam; momentum; RMSProp, s from 1; descent\n",
+    "sweep": r"best: rate 0\.3, width 16\ntest loss: members 0\.2\d\d, their mean 0\.2[0-4]\d",
     "vanishing_gradients": r"vanishes with ten layers: sigmoid, Glorot; sigmoid, N\(0, 0\.01\)\n"
     r"explodes with ten layers: tanh, N\(0, 1\)",
     "xor_alpha_sweep": r"smallest error at the rate 10\b",

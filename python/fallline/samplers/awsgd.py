@@ -147,5 +147,7 @@ class AWSGD(Sampler):
 
     def _learned(self, what: str) -> _core.Sampler:
         if self._learner is None:
-            raise RuntimeError(message(f"AWSGD.{what}", "sampler", "has seen no rows yet", "a fit with it before"))
+            raise RuntimeError(
+                message(f"AWSGD.{what}", "sampler", "has seen no rows yet", "a fit with it before")
+            )
         return self._learner
