@@ -19,13 +19,20 @@ std::vector<Spec> every_kind_of_layer(double l1, double l2) {
 }
 
 template <class T>
+Trainer<T> trainer_on(Network<T>& net, std::shared_ptr<const Data<T>> data, int batch_size, const char* sampler,
+                      GradientRoute route = GradientRoute::automatic) {
+  auto order = make_sampler(sampler, data->rows);
+  return Trainer<T>(net, std::move(data), batch_size, std::move(order), route, nullptr);
+}
+
+template <class T>
 std::vector<T> trained(const Rows<T>& rows, const std::vector<Spec>& layers, const Spec& optimizer, GradientRoute route,
                        int threads) {
   const Threads limit(threads);
   const auto net = network<T>(inputs, layers, loss("cross_entropy"), optimizer);
   const auto data = rows.shared();
   CHECK_EQUAL(Step<T>(*net, *data, 64, route).team_size(), threads);
-  Trainer<T> trainer(*net, data, 64, true, route, nullptr);
+  Trainer<T> trainer = trainer_on(*net, data, 64, "shuffled", route);
   std::vector<double> losses;
   trainer.run({0.01}, epochs(2), losses);
   CHECK_EQUAL(losses.size(), 2u);
@@ -65,7 +72,7 @@ TEST(training_lowers_the_loss) {
   const Rows<float> rows(300, inputs, outputs, false, 42);
   const auto net =
       network<float>(inputs, {dense(64, "relu"), dense(outputs, "softmax")}, loss("cross_entropy"), adam());
-  Trainer<float> trainer(*net, rows.shared(), 32, true, GradientRoute::automatic, nullptr);
+  Trainer<float> trainer = trainer_on(*net, rows.shared(), 32, "shuffled");
   std::vector<double> losses;
   trainer.run({0.01}, epochs(30), losses);
   CHECK_NEAR(losses.front(), std::log(5.0), 0.3);
@@ -159,7 +166,7 @@ struct Run {
   std::vector<double> losses;
 
   std::unique_ptr<Trainer<T>> make_trainer() {
-    return std::make_unique<Trainer<T>>(*net, rows.shared(), 32, true, GradientRoute::automatic, nullptr);
+    return std::unique_ptr<Trainer<T>>(new Trainer<T>(trainer_on(*net, rows.shared(), 32, "shuffled")));
   }
   std::int64_t go(RunLimits limits) { return trainer->run({0.01}, limits, losses); }
 };
@@ -257,9 +264,9 @@ TEST(a_loss_that_is_not_finite_throws_and_leaves_the_weights) {
       const auto make = [] { return network<float>(inputs, every_kind_of_layer(0, 0), loss("cross_entropy"), adam()); };
       const auto net = make(), expected = make();
       std::vector<double> losses;
-      Trainer<float> trainer(*net, rows.shared(), 60, false, route, nullptr);
+      Trainer<float> trainer = trainer_on(*net, rows.shared(), 60, "sequential", route);
       CHECK_THROWS(NonFiniteLoss, trainer.run({0.01}, epochs(1), losses));
-      Trainer<float>(*expected, clean.shared(), 60, false, route, nullptr).run({0.01}, batches(2), losses);
+      trainer_on(*expected, clean.shared(), 60, "sequential", route).run({0.01}, batches(2), losses);
       CHECK(state(*net) == state(*expected));
       CHECK_THROWS(NonFiniteLoss, trainer.run({0.01}, epochs(1), losses));
       CHECK(state(*net) == state(*expected));
@@ -272,7 +279,7 @@ TEST(the_error_names_the_layer) {
                                    loss("cross_entropy"), sgd());
   std::vector<double> kernel(8 * outputs, std::numeric_limits<double>::infinity());
   net->set_parameter(2, kernel.data());
-  Trainer<double> trainer(*net, rows.shared(), 20, false, GradientRoute::automatic, nullptr);
+  Trainer<double> trainer = trainer_on(*net, rows.shared(), 20, "sequential");
   std::vector<double> losses;
   std::string message;
   try {
@@ -288,17 +295,17 @@ TEST(single_batches_train_like_a_run) {
   const auto make = [] { return network<float>(inputs, every_kind_of_layer(0, 0.01), loss("cross_entropy"), adam()); };
   const auto net = make(), expected = make();
   std::vector<double> losses;
-  Trainer<float>(*expected, rows.shared(), 32, false, GradientRoute::automatic, nullptr)
-      .run({0.01}, batches(3), losses);
+  trainer_on(*expected, rows.shared(), 32, "sequential").run({0.01}, batches(3), losses);
   BatchTrainer<float> trainer(*net);
   for (int i = 0; i < 3; ++i) trainer.train(rows.data(true, 32 * i, 32), 0.01);
   CHECK(weights(*net) == weights(*expected));
   CHECK_EQUAL(net->step, expected->step);
 }
 
-TEST(one_trainer_at_a_time) {
+TEST(one_fit_at_a_time) {
   Run<float> run;
-  CHECK_THROWS(std::runtime_error, run.make_trainer());
+  const Claim first(run.net->fits, Claim::writing, "first");
+  CHECK_THROWS(std::runtime_error, Claim(run.net->fits, Claim::writing, "second"));
 }
 
 }  // namespace
