@@ -209,7 +209,7 @@ OTHERS = [
     (lambda b: other_optimizer(), {}, "optimizer"),
     (trained, {}, "first_epoch was 0"),
     (lambda b: network(), {"batch_size": 31}, "batch_size was 32; expected 31"),
-    (lambda b: network(), {"shuffle": False}, "shuffle"),
+    (lambda b: network(), {"shuffle": False}, "sampler was Shuffled"),
     (lambda b: network(), {"validation_split": 0.5}, "rows was 200; expected 100"),
 ]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline import _core
 from helpers import refuses
 
 
@@ -34,8 +35,9 @@ def test_a_batch_of_no_weight_changes_nothing(rng):
     model.fit(rng.normal(size=(4, 3)), np.zeros(4, int), class_weight={0: 0.5}, epochs=0)
     network = model._network
     assert network is not None
+    in_order = _core.Sampler({"name": "sequential"}, 8)
     trainer = network.trainer(
-        rng.normal(size=(8, 3)), np.zeros(8, int), np.array([0.0] * 4 + [1.0] * 4), 4, False
+        rng.normal(size=(8, 3)), np.zeros(8, int), np.array([0.0] * 4 + [1.0] * 4), 4, in_order
     )
     trainer.run(np.array([0.1]), 1, 1, 10.0)
     trainer.close()

@@ -105,8 +105,8 @@ class AWSGD final : public LearningSampler {
   void sort_by_group(const std::vector<double>& values) {
     first_.resize(theta_.size() + 1);
     for (const double value : values) {
-      groups_.push_back(static_cast<std::size_t>(value));
-      ++first_.at(groups_.back() + 1);
+      groups_.push_back(static_cast<std::uint32_t>(value));
+      ++first_.at(std::size_t{groups_.back()} + 1);
     }
     std::partial_sum(first_.begin(), first_.end(), first_.begin());
     std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
@@ -179,31 +179,30 @@ class AWSGD final : public LearningSampler {
     refill();
   }
 
-  // The rows of the next batch: each by inversion of one uniform number.
+  // The rows of the next batch. At theta = 0 both ways lead from a number to the same place among the sorted rows.
   void draw() {
     const std::int64_t n = std::min<std::int64_t>(epoch_.batch_size, rows() - epoch_.place);
     numbers_.resize(static_cast<std::size_t>(n));
     uniform_numbers(epoch_.seed, epoch_.number, epoch_.place, n, numbers_.data());
     for (std::int64_t i = 0; i < n; ++i) {
-      double x = numbers_[static_cast<std::size_t>(i)] * total_rows();
-      const std::size_t group = masses_.find(
-          x, [&](double mass, std::size_t begin, std::size_t end) { return weight(count(begin, end), mass); });
-      if (groups_.empty()) {
-        epoch_.order[epoch_.place + i] = static_cast<std::int64_t>(group);
-        continue;
-      }
-      const double members = count(group, group + 1);
-      const double within = std::min(std::floor(x * (members / weight(group))), members - 1);
-      epoch_.order[epoch_.place + i] = members_[first_[group] + static_cast<std::size_t>(within)];
+      const auto& [u, coin] = numbers_[static_cast<std::size_t>(i)];
+      const std::size_t place = coin < mix_ ? part(u, static_cast<std::size_t>(rows())) : learned_place(u);
+      epoch_.order[epoch_.place + i] = groups_.empty() ? static_cast<std::int64_t>(place) : members_[place];
     }
+  }
+  std::size_t learned_place(double u) const {
+    double x = u * masses_.total();
+    const std::size_t group = masses_.find(x);
+    return groups_.empty() ? group : first_[group] + part(x / masses_[group], first_[group + 1] - first_[group]);
   }
 
   static constexpr double largest_exponent = 500;
 
   double rate_, mix_, clip_;
   bool normalize_;
-  std::vector<std::size_t> groups_, first_;  // of each row; where each group begins in members_; empty: rows are groups
-  std::vector<std::int64_t> members_;        // rows, group by group
+  std::vector<std::uint32_t> groups_;  // of each row; empty: rows are groups
+  std::vector<std::size_t> first_;     // where each group begins in members_
+  std::vector<std::int64_t> members_;  // rows, group by group
   std::vector<double> theta_;
   MassTree masses_;
   double rows_per_mass_ = 1;
@@ -215,7 +214,7 @@ class AWSGD final : public LearningSampler {
   std::vector<float> norms_;
   Epoch epoch_{};
   std::vector<Drawn> batch_;
-  std::vector<double> numbers_;
+  std::vector<Uniform> numbers_;
 };
 
 const RegisterSampler<AWSGD> awsgd("awsgd");

@@ -27,20 +27,17 @@ class MassTree {
     for (std::size_t node = leaves_; --node;) sums_[node] = sums_[2 * node] + sums_[2 * node + 1];
   }
 
-  // The leaf in which `x` falls if each weighs weight(its mass, first leaf, end), a sum over the leaves; x becomes what
-  // is left of it there. Never a leaf without weight, if there is one with.
-  template <class F>
-  std::size_t find(double& x, F weight) const {
-    std::size_t node = 1, first = 0;
-    for (std::size_t half = leaves_ / 2; half > 0; half /= 2) {
+  // The leaf in which x falls if they lie one after the other, each as long as its mass; x becomes where in it. Never
+  // one without mass, if there is any.
+  std::size_t find(double& x) const {
+    std::size_t node = 1;
+    while (node < leaves_) {
       node *= 2;
-      const double left = weight(sums_[node], first, first + half);
-      if (x < left || !(weight(sums_[node + 1], first + half, first + 2 * half) > 0)) continue;
-      x -= left;
+      if (x < sums_[node] || !(sums_[node + 1] > 0)) continue;
+      x -= sums_[node];
       ++node;
-      first += half;
     }
-    return first;
+    return node - leaves_;
   }
 
  private:

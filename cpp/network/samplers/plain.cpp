@@ -33,20 +33,17 @@ class Independent : public Sampler {
 
   void begin(const Epoch& epoch) final {
     constexpr std::int64_t block = 256;
-    double u[block];
+    Uniform numbers[block];
     for (std::int64_t first = 0; first < rows(); first += block) {
       const std::int64_t n = std::min(block, rows() - first);
-      uniform_numbers(epoch.seed, epoch.number, first, n, u);
-      for (std::int64_t i = 0; i < n; ++i) epoch.order[first + i] = row(u[i]);
+      uniform_numbers(epoch.seed, epoch.number, first, n, numbers);
+      for (std::int64_t i = 0; i < n; ++i) epoch.order[first + i] = static_cast<std::int64_t>(row(numbers[i].u));
     }
   }
 
  protected:
-  virtual std::int64_t row(double u) const = 0;
-  // floor(u n), below n in spite of rounding.
-  static std::int64_t part(double u, std::int64_t n) {
-    return std::min(static_cast<std::int64_t>(u * static_cast<double>(n)), n - 1);
-  }
+  virtual std::size_t row(double u) const = 0;
+  std::size_t count() const { return static_cast<std::size_t>(rows()); }
 };
 
 class WithReplacement final : public Independent {
@@ -54,7 +51,7 @@ class WithReplacement final : public Independent {
   WithReplacement(const Spec&, std::int64_t rows, const std::vector<double>&) : Independent(rows) {}
 
  protected:
-  std::int64_t row(double u) const override { return part(u, rows()); }
+  std::size_t row(double u) const override { return part(u, count()); }
 };
 
 // A group first, all alike, and then one of its rows. values are the groups' numbers.
@@ -68,7 +65,7 @@ class Balanced final : public Independent {
     groups_.resize(places.size());
     for (const double value : values) {
       group_of_.push_back(places[value]);
-      groups_[group_of_.back()].push_back(std::ssize(group_of_) - 1);
+      groups_[group_of_.back()].push_back(group_of_.size() - 1);
     }
   }
 
@@ -79,33 +76,30 @@ class Balanced final : public Independent {
   }
 
  protected:
-  std::int64_t row(double u) const override {
-    const std::int64_t group = part(u, std::ssize(groups_));
-    const auto& members = groups_[static_cast<std::size_t>(group)];
+  std::size_t row(double u) const override {
+    const std::size_t group = part(u, groups_.size());
     const double within = u * static_cast<double>(groups_.size()) - static_cast<double>(group);
-    return members[static_cast<std::size_t>(part(within, std::ssize(members)))];
+    return groups_[group][part(within, groups_[group].size())];
   }
 
  private:
   bool weighs_;
   std::vector<std::size_t> group_of_;
-  std::vector<std::vector<std::int64_t>> groups_;
+  std::vector<std::vector<std::size_t>> groups_;
 };
 
 // Each row as often as its value says.
 class Weighted final : public Independent {
  public:
   Weighted(const Spec& spec, std::int64_t rows, const std::vector<double>& values)
-      : Independent(rows), weighs_(spec.number("unbiased") != 0), weights_(values), below_(values.size() + 1) {
+      : Independent(rows), weighs_(spec.number("unbiased") != 0), weights_(values), below_(count() + 1) {
     std::partial_sum(values.begin(), values.end(), below_.begin() + 1);
+    for (last_ = count() - 1; last_ > 0 && weights_[last_] == 0;) --last_;
     // Searches begin where the numbers of one of n equal parts do (Chen & Asau 1974): a step or two are left.
-    for (std::int64_t part = 0, row = 0; part < rows; ++part) {
-      while (below_[static_cast<std::size_t>(row) + 1] <=
-             total() * static_cast<double>(part) / static_cast<double>(rows))
-        ++row;
+    for (std::size_t i = 0, row = 0; i < count(); ++i) {
+      while (row < last_ && below_[row + 1] <= total() * static_cast<double>(i) / static_cast<double>(rows)) ++row;
       guide_.push_back(row);
     }
-    for (last_ = rows - 1; weights_[static_cast<std::size_t>(last_)] == 0;) --last_;
   }
 
   bool weighs() const override { return weighs_; }
@@ -114,9 +108,9 @@ class Weighted final : public Independent {
   }
 
  protected:
-  std::int64_t row(double u) const override {
-    std::int64_t row = guide_[static_cast<std::size_t>(part(u, rows()))];
-    while (row < last_ && below_[static_cast<std::size_t>(row) + 1] <= u * total()) ++row;
+  std::size_t row(double u) const override {
+    std::size_t row = guide_[part(u, count())];
+    while (row < last_ && below_[row + 1] <= u * total()) ++row;
     return row;
   }
 
@@ -124,9 +118,9 @@ class Weighted final : public Independent {
   double total() const { return below_.back(); }
 
   bool weighs_;
-  std::vector<double> weights_, below_;  // sums of the weights before each row, and of all
-  std::vector<std::int64_t> guide_;
-  std::int64_t last_;  // row of a positive weight
+  std::vector<double> weights_, below_;  // below_: sums of the weights before each row, and of all
+  std::vector<std::size_t> guide_;
+  std::size_t last_;  // row of a positive weight
 };
 
 const RegisterSampler<Sequential> sequential("sequential");

@@ -19,14 +19,15 @@ std::shared_ptr<Sampler> make_sampler(const std::string& name, std::int64_t rows
   return make_sampler(spec, rows);
 }
 
-void uniform_numbers(std::uint64_t seed, std::uint64_t epoch, std::int64_t first, std::int64_t n, double* u) {
+void uniform_numbers(std::uint64_t seed, std::uint64_t epoch, std::int64_t first, std::int64_t n, Uniform* out) {
   constexpr std::uint32_t stream = 1u << 31;  // beyond those of layers
   constexpr int block = 8;
   for (std::int64_t i = 0; i < n; i += block) {
     std::uint32_t numbers[4][block];
     philox<block>({seed, stream, epoch}, static_cast<std::uint32_t>(first + i), numbers);
     for (int k = 0; k < std::min<std::int64_t>(block, n - i); ++k)
-      u[i + k] = static_cast<double>((std::uint64_t{numbers[0][k]} << 32 | numbers[1][k]) >> 11) * 0x1p-53;
+      out[i + k] = {static_cast<double>((std::uint64_t{numbers[0][k]} << 32 | numbers[1][k]) >> 11) * 0x1p-53,
+                    static_cast<double>(numbers[2][k]) * 0x1p-32};
   }
 }
 

@@ -2,6 +2,7 @@
 // name that Python sends.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -98,7 +99,17 @@ std::shared_ptr<Sampler> make_sampler(const Spec& spec, std::int64_t rows, const
 // Of a kind that needs no more than its name.
 std::shared_ptr<Sampler> make_sampler(const std::string& name, std::int64_t rows);
 
-// n numbers >= 0 and < 1 for the places from `first` on of an epoch, as a function of (seed, epoch, place).
-void uniform_numbers(std::uint64_t seed, std::uint64_t epoch, std::int64_t first, std::int64_t n, double* u);
+// Two independent numbers, >= 0 and < 1.
+struct Uniform {
+  double u, coin;
+};
+
+// For n places of an epoch from `first` on, as a function of (seed, epoch, place).
+void uniform_numbers(std::uint64_t seed, std::uint64_t epoch, std::int64_t first, std::int64_t n, Uniform* numbers);
+
+// floor(u n), below n in spite of rounding.
+inline std::size_t part(double u, std::size_t n) {
+  return std::min(static_cast<std::size_t>(u * static_cast<double>(n)), n - 1);
+}
 
 }  // namespace fallline

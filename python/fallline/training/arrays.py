@@ -72,8 +72,9 @@ class ArrayTrainer:
         if (self._partial or self._sampler.repeats) and outputs is not None:
             seen = ~np.isnan(outputs[:, 0])
             weight = None if data.weight is None else data.weight[seen]
-            data, outputs = Data(data.x, data.y[seen], weight), outputs[seen]
-            self._outputs[:] = np.nan
+            data, seen_outputs = Data(data.x, data.y[seen], weight), outputs[seen]
+            outputs[:] = np.nan
+            outputs = seen_outputs
         self._partial = False
         return data, outputs
 

@@ -20,7 +20,7 @@ from fallline.progress import Silent, progress
 from fallline.training import backup
 from fallline.training.arrays import ArrayTrainer
 from fallline.training.full_batch import FullBatchTrainer
-from fallline.training.plan import OPERATION, Plan
+from fallline.training.plan import OPERATION, Drawn, Plan
 from fallline.training.stream import StreamTrainer
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer | FullBat
     if course.minimizer is not None and isinstance(data, Data):
         return FullBatchTrainer(model, network, data, course.minimizer)
     optimizer = cast("FirstOrder", course.optimizer)
-    if isinstance(data, Data) and plan.sampler is not None:
-        return ArrayTrainer(model, network, data, optimizer, plan.batch_size, plan.sampler)
+    if isinstance(data, Data):
+        return ArrayTrainer(model, network, data, optimizer, plan.batch_size, cast("Drawn", plan.sampler))
     return StreamTrainer(model, network, data, optimizer)
 
 
