@@ -105,7 +105,7 @@ from fallline.optimizers import (
 )
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
-from fallline.search import Basin, Minima, Minimum, minimize
+from fallline.search import Basin, Minima, Minimum, ModelBasin, MultiStart, minimize, multi_start
 
 __all__ = [
     "BFGS",
@@ -168,7 +168,9 @@ __all__ = [
     "Minimizer",
     "Minimum",
     "Model",
+    "ModelBasin",
     "ModelCheckpoint",
+    "MultiStart",
     "NAdam",
     "NonFiniteLoss",
     "Normal",
@@ -204,6 +206,7 @@ __all__ = [
     "losses",
     "metrics",
     "minimize",
+    "multi_start",
     "ops",
     "optimizers",
     "regularizers",

@@ -59,6 +59,28 @@ class StatefulNetwork(Network):
         model.__setstate__({**decoded(description), **declared, "arrays": arrays})
         return model
 
+    def anew(self, seed: int | None = None) -> Self:
+        """Return a model that is declared and compiled as this one, at another start.
+
+        Args:
+            seed: that its weights, orders and masks follow from. Default None: drawn anew.
+
+        Example:
+            >>> import fallline as fl
+            >>> model = fl.Model([fl.Input(2), fl.Dense(3)], seed=0)
+            >>> (model.anew(seed=1).get_weights()[0] != model.get_weights()[0]).all()
+            True
+        """
+        state = {
+            name: getattr(self, name) for name in ("layers", "dtype", "name", "metadata", "loss", "metrics")
+        }
+        optimizer = None if self.optimizer is None else type(self.optimizer)(**self.optimizer.get_config())
+        model = type(self).__new__(type(self))
+        model.__setstate__(
+            state | {"seed": seed, "optimizer": optimizer, "groups": self._compiled_groups, "inputs": None}
+        )
+        return model
+
     def get_state(self) -> dict[str, Any]:
         """Return copies of what training changes: weights, optimizer state and counters.
 

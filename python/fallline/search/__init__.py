@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fallline.search.minimize import minimize
-from fallline.search.results import Basin, Minima, Minimum
+from fallline.search.functions import minimize
+from fallline.search.models import multi_start
+from fallline.search.results import Basin, Minima, Minimum, ModelBasin, MultiStart
 
-__all__ = ["Basin", "Minima", "Minimum", "minimize"]
+__all__ = ["Basin", "Minima", "Minimum", "ModelBasin", "MultiStart", "minimize", "multi_start"]

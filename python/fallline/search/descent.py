@@ -18,11 +18,6 @@ class Descent(ABC):
     iterations: int
     reason: str
 
-    @property
-    @abstractmethod
-    def cost(self) -> int:
-        """What it has taken so far: evaluations, epochs."""
-
     @abstractmethod
     def advance(self, iterations: int) -> None:
         """Go on by so many iterations, or by less with a reason.

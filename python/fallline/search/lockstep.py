@@ -9,6 +9,8 @@ from fallline import _core
 from fallline.search.descent import Descent
 
 D = TypeVar("D", bound=Descent)
+# Yields (other, lower), places of pairs that have met, of a list of descents.
+Met = Callable[[Sequence[D]], Iterable[tuple[int, int]]]
 
 
 class Lockstep(Generic[D]):
@@ -17,41 +19,39 @@ class Lockstep(Generic[D]):
     Args:
         descents: by the numbers of their starts; starts that are lost have none.
         starts: how many there are.
-        met: yields (other, lower), places of pairs that have met, of a list of descents.
     """
 
-    def __init__(
-        self, descents: Mapping[int, D], starts: int, met: Callable[[Sequence[D]], Iterable[tuple[int, int]]]
-    ) -> None:
-        self.descents, self._met = descents, met
+    def __init__(self, descents: Mapping[int, D], starts: int) -> None:
+        self.descents = descents
         self._lost = set(range(starts)) - set(descents)
         self._parent = list(range(starts))
-        self._given_up: dict[int, int] = {}  # cost of the one that goes on, when they met
+        self._given_up: list[int] = []
+        self._limit = 0
 
-    def advance(self, iterations: int, every: int, merge: bool, spent: str) -> None:
+    def advance(self, iterations: int, every: int, met: Met[D] | None, spent: str) -> None:
         """Go on until all have stopped, or too few iterations are left for those who go on.
 
         Args:
-            iterations: of all together.
+            iterations: for one start; all together may make so many for each.
             every: iterations of each between two looks for those that have met.
-            merge: whether to look.
+            met: finds them; None: nobody looks.
             spent: the reason to stop when no iterations are left.
 
         Raises:
             NonFiniteLoss: the last one is lost.
         """
+        self._limit, left = iterations, iterations * len(self._parent)
         while going := [i for i in self.ends() if not self.descents[i].reason]:
-            stride = min(every, iterations // len(going))
+            stride = min(every, left // len(going))
             if stride == 0:
                 for i in going:
                     self.descents[i].reason = spent
                 return
             before = sum(self.descents[i].iterations for i in going)
             self.go(going, stride)
-            iterations -= sum(self.descents[i].iterations for i in going) - before
-            if merge and all(self.descents[i].follows_gradient for i in self.ends()):
-                for i in self.unite():
-                    self._given_up[i] = self.descents[self.successor(i)].cost
+            left -= sum(self.descents[i].iterations for i in going) - before
+            if met is not None and all(self.descents[i].follows_gradient for i in self.ends()):
+                self._given_up += [i for i in self.unite(met) if not self.descents[i].reason]
 
     def go(self, numbers: Sequence[int], iterations: int) -> None:
         """Let some go on; what is not finite is lost."""
@@ -74,19 +74,19 @@ class Lockstep(Generic[D]):
             i = self._parent[i]
         return i
 
-    def unite(self) -> list[int]:
+    def unite(self, met: Met[D]) -> list[int]:
         """Of all that have met let the lowest go on, and return the numbers of the others."""
         ends = self.ends()
-        for other, lower in self._met([self.descents[i] for i in ends]):
+        for other, lower in met([self.descents[i] for i in ends]):
             roots = self.successor(ends[other]), self.successor(ends[lower])
             keeps = min(roots, key=lambda root: self.descents[root].value)
             for root in roots:
                 self._parent[root] = keeps
         return [i for i in ends if self._parent[i] != i]
 
-    def basins(self) -> dict[int, list[int]]:
+    def basins(self, met: Met[D]) -> dict[int, list[int]]:
         """Return, the lowest first, the number of the end in each basin, and of the starts that led to it."""
-        self.unite()
+        self.unite(met)
         found: dict[int, list[int]] = {
             i: [] for i in sorted(self.ends(), key=lambda i: self.descents[i].value)
         }
@@ -101,5 +101,7 @@ class Lockstep(Generic[D]):
 
     @property
     def saved(self) -> int:
-        """What it would have cost to bring them as far as those who went on for them."""
-        return sum(self.descents[self.successor(i)].cost - then for i, then in self._given_up.items())
+        """Iterations that these would have made to get as far as those who went on for them, or to their limit."""
+        ends = [self.descents[self.successor(i)].iterations for i in self._given_up]
+        made = [self.descents[i].iterations for i in self._given_up]
+        return sum(max(0, min(end, self._limit) - n) for end, n in zip(ends, made, strict=True))

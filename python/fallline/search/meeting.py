@@ -44,17 +44,37 @@ def near(
             yield int(other), int(lower)
 
 
-def alike(outputs: Float64Array, losses: Float64Array, tolerance: float) -> Iterator[tuple[int, int]]:
-    """Yield places (other, lower) of models whose outputs, in the root mean square, and losses differ by <= tolerance.
+def alike(
+    outputs: Float64Array, losses: Float64Array, tolerance: float, spread: float | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yield places (other, lower) of models that predict the same.
+
+    The root mean square of the difference a − b of their outputs is at most tolerance times the spread of b, and their
+    losses differ by at most tolerance · (1 + loss of b).
 
     Args:
-        outputs: (n, size), what each predicts for the same rows.
+        outputs: (n, rows, width), what each predicts for the same rows.
         losses: (n,).
-        tolerance: how much.
+        tolerance: share of the spread.
+        spread: of the outputs. Default None: that of each model's own over the rows, so that those that still predict
+            nearly one thing for all rows, as many do at first, must agree the better.
     """
     order = np.argsort(losses, kind="stable")
     for place, lower in enumerate(order[:-1]):
         others = order[place + 1 :]
-        apart = np.sqrt(((outputs[others] - outputs[lower]) ** 2).mean(axis=1))
-        for other in others[(apart <= tolerance) & (losses[others] - losses[lower] <= tolerance)]:
+        apart = np.sqrt(((outputs[others] - outputs[lower]) ** 2).mean(axis=(1, 2)))
+        close = apart <= tolerance * (spread_of(outputs[lower]) if spread is None else spread)
+        close &= losses[others] - losses[lower] <= tolerance * (1 + abs(losses[lower]))
+        for other in others[close]:
             yield int(other), int(lower)
+
+
+def spread_of(outputs: Float64Array) -> float:
+    """Return the root mean square of outputs (..., width) around the mean of each column.
+
+    Example:
+        >>> spread_of(np.array([[1.0, 5.0], [3.0, 9.0]])) ** 2
+        2.5
+    """
+    rows = outputs.reshape(-1, outputs.shape[-1])
+    return float(np.sqrt(rows.var(axis=0).mean()))

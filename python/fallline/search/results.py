@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fallline.checks import integer
+
 if TYPE_CHECKING:
-    from fallline.typing import Array, Float64Array
+    from fallline.model import Model
+    from fallline.typing import Array, ArrayLike, Float64Array
 
 
 class Minimum(NamedTuple):
@@ -75,7 +78,8 @@ class Minima(NamedTuple):
         labels: (k,), the number of the basin that each start fell into; -1 if the function was not finite on its way.
         merged: starts that were given up because they had met a lower one.
         evaluations: calls of the function.
-        saved: evaluations that the merged ones would have needed to get as far as those who went on for them.
+        saved: iterations that the merged ones would have made to get as far as those who went on for them, or to
+            max_iterations; an estimate.
     """
 
     basins: tuple[Basin, ...]
@@ -101,15 +105,93 @@ class Minima(NamedTuple):
         return self.best.value
 
     def __repr__(self) -> str:
-        lost = np.count_nonzero(self.labels < 0)
-        title = (
-            f"{len(self.basins)} basins, {len(self.labels)} starts{f' ({lost} lost)' if lost else ''}, "
-            f"{self.evaluations:,} evaluations, {self.saved:,} saved by merging {self.merged}"
-        )
+        work = f"{self.evaluations:,} evaluations"
+        title = _title(self.labels, len(self.basins), work, self.merged, self.saved, "iterations")
         rows = [
             (f"{b.value:.6g}", f"{len(b.starts)}", short(b.x), b.minimum.stop_reason) for b in self.basins
         ]
         return table(title, ("value", "starts", "x", "stopped because"), rows)
+
+
+class ModelBasin(NamedTuple):
+    """A minimum of a model's loss, and all starts that found it.
+
+    Attributes:
+        model: with the lowest loss in it.
+        scores: what Model.evaluate says of it on the rows it was trained on: "loss" and the metrics.
+        starts: numbers of the starts that led here, counted from 0.
+        epochs: that the model has made.
+        stop_reason: why it ended, in words.
+    """
+
+    model: Model
+    scores: dict[str, float]
+    starts: Array
+    epochs: int
+    stop_reason: str
+
+    @property
+    def loss(self) -> float:
+        """Loss of the model."""
+        return self.scores["loss"]
+
+    def __repr__(self) -> str:
+        return f"ModelBasin: loss {self.loss:.6g}, {len(self.starts)} starts"
+
+
+class MultiStart(NamedTuple):
+    """What many starts of a model have found; prints as a table.
+
+    Attributes:
+        basins: the lowest loss first.
+        labels: (starts,), the number of the basin that each fell into; -1 if its loss was not finite.
+        merged: starts that were given up because a better one did the same.
+        epochs: made by all starts.
+        saved: epochs that the merged ones would have made to get as far as those who went on for them, or to `epochs`
+            for one start; an estimate.
+    """
+
+    basins: tuple[ModelBasin, ...]
+    labels: Array
+    merged: int
+    epochs: int
+    saved: int
+
+    @property
+    def best(self) -> Model:
+        """The model with the lowest loss."""
+        return self.basins[0].model
+
+    def predict(self, X: ArrayLike, basins: int | None = None) -> Array:
+        """Return the mean of what the models of the basins put out, (n, outputs): an ensemble of distinct ones.
+
+        Args:
+            X: (n, inputs).
+            basins: how many, the lowest first. Default None: all.
+        """
+        most = len(self.basins)
+        used = most if basins is None else integer("MultiStart.predict", "basins", basins, low=1, high=most)
+        outputs = [basin.model.predict(X) for basin in self.basins[:used]]
+        mean: Array = np.mean(outputs, axis=0)
+        return mean
+
+    def __repr__(self) -> str:
+        title = _title(
+            self.labels, len(self.basins), f"{self.epochs:,} epochs", self.merged, self.saved, "epochs"
+        )
+        names = list(self.basins[0].scores)
+        rows = [
+            (*(f"{b.scores[name]:.6g}" for name in names), f"{len(b.starts)}", f"{b.epochs:,}", b.stop_reason)
+            for b in self.basins
+        ]
+        head = (*names, "starts", "epochs", "stopped because")
+        return table(title, head, rows, numbers=len(names) + 2)
+
+
+def _title(labels: Array, basins: int, work: str, merged: int, saved: int, unit: str) -> str:
+    lost = np.count_nonzero(labels < 0)
+    starts = f"{len(labels)} starts{f' ({lost} lost)' if lost else ''}"
+    return f"{basins} basins, {starts}, {work}; {merged} merged, which saved {saved:,} {unit}"
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 2) -> str:

@@ -56,11 +56,6 @@ class Run(Descent):
         """Whether it goes down only, so that it stays in its basin."""
         return self.gradient is not None
 
-    @property
-    def cost(self) -> int:
-        """Calls of the function."""
-        return self.objective.evaluations
-
     def minimum(self) -> Minimum:
         """Return where it has led."""
         shape, gradient = self.objective.shape, self.gradient
@@ -69,7 +64,7 @@ class Run(Descent):
             self.value,
             None if gradient is None else gradient.reshape(shape),
             self.iterations,
-            self.cost,
+            self.objective.evaluations,
             None if self._points is None else np.array(self._points).reshape(-1, *shape),
             np.array(self._values),
             self.reason,

@@ -101,7 +101,7 @@ def minimize(
     arrived = number(OPERATION, "gtol", gtol, low=0)
     key = as_seed(OPERATION, seed)
     points = starting_points(x0, starts, bounds, key)
-    near_enough = number(OPERATION, "merge_tolerance", merge_tolerance, above=0)
+    tolerance = number(OPERATION, "merge_tolerance", merge_tolerance, above=0)
     every = integer(OPERATION, "check_every", check_every, low=1)
     merging = flag(OPERATION, "merge", merge) and starts is not None
     keep = starts is None if trajectory is None else flag(OPERATION, "trajectory", trajectory)
@@ -117,24 +117,20 @@ def minimize(
             lost = error
     if lost is not None and not runs:
         raise lost
-    lockstep = Lockstep(runs, len(points), lambda ends: _near(ends, near_enough))
-    lockstep.advance(limit * len(points), every, merging, "max_iterations are spent")
+
+    def met(ends: Sequence[Run]) -> Iterator[tuple[int, int]]:
+        gradients = [run.gradient for run in ends]
+        known = None if any(gradient is None for gradient in gradients) else np.array(gradients)
+        heights = np.array([run.value for run in ends])
+        return near(np.array([run.x for run in ends]), heights, known, tolerance)
+
+    lockstep = Lockstep(runs, len(points))
+    lockstep.advance(limit, every, met if merging else None, "max_iterations are spent")
     if starts is None:
         return runs[0].minimum()
-    return _minima(lockstep, points)
-
-
-def _near(runs: Sequence[Run], tolerance: float) -> Iterator[tuple[int, int]]:
-    gradients = [run.gradient for run in runs]
-    known = None if any(gradient is None for gradient in gradients) else np.array(gradients)
-    return near(np.array([run.x for run in runs]), np.array([run.value for run in runs]), known, tolerance)
-
-
-def _minima(lockstep: Lockstep[Run], points: Float64Array) -> Minima:
-    labels = np.full(len(points), -1)
-    basins: list[Basin] = []
-    for end, numbers in lockstep.basins().items():
+    labels, basins = np.full(len(points), -1), list[Basin]()
+    for end, numbers in lockstep.basins(met).items():
         labels[numbers] = len(basins)
-        basins.append(Basin(lockstep.descents[end].minimum(), np.array(numbers)))
-    evaluations = sum(run.cost for run in lockstep.descents.values())
+        basins.append(Basin(runs[end].minimum(), np.array(numbers)))
+    evaluations = sum(run.objective.evaluations for run in runs.values())
     return Minima(tuple(basins), points, labels, lockstep.merged, evaluations, lockstep.saved)
