@@ -172,25 +172,27 @@ void elementwise_loss(const LossRows<T>& a, int begin, int end) {
   Vec<T> h[numbers + 1]{};
   for (int i = 0; i < numbers; ++i) h[i] = broadcast(static_cast<T>(a.hyper[i]));
   const T mean = T(1) / static_cast<T>(a.outputs);
-  for (int r = begin; r < end; ++r) {
-    const T weight = a.weight ? a.weight[r] : T(1);
-    const Vec<T> factor = broadcast(row_factor(a, r) * mean);
+  // The losses of n columns of a row, and their gradients; columns beyond the last count for nothing.
+  const auto evaluate = [&](int p, std::ptrdiff_t i, int n, Vec<T> factor) __attribute__((always_inline)) {
+    Vec<T> y = load(a.y.data + p * a.y.stride + i), value, gradient;
+    Loss::template evaluate<T>(h, y, load(a.target.data + p * a.target.stride + i), value, gradient);
+    store(a.y.data + p * a.y.stride + i, y);
+    if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, first_lanes<T>(gradient * factor, n));
+    return first_lanes<T>(value, n);
+  };
+  const auto rows = [&](auto sum_of_row) __attribute__((always_inline)) {
+    for (int r = begin; r < end; ++r) {
+      const T weight = a.weight ? a.weight[r] : T(1);
+      const Vec<T> sum = sum_of_row(at<T>(r), broadcast(row_factor(a, r) * mean));
+      a.loss[r] = static_cast<double>(weight) * static_cast<double>(reduce_sum<T>(sum) * mean);
+    }
+  };
+  if (a.outputs <= V) return rows([&](std::ptrdiff_t i, Vec<T> factor) { return evaluate(0, i, a.outputs, factor); });
+  rows([&](std::ptrdiff_t i, Vec<T> factor) {
     Vec<T> sum{};
-    for (int c = 0, p = 0; c < a.outputs; c += W, ++p)
-      for (int v = 0; v < W; v += V) {
-        const int n = std::min(V, a.outputs - c - v);
-        if (n <= 0) break;
-        const std::ptrdiff_t i = at<T>(r) + v;
-        Vec<T> y = load(a.y.data + p * a.y.stride + i);
-        const Vec<T> t = load(a.target.data + p * a.target.stride + i);
-        Vec<T> value, gradient;
-        Loss::template evaluate<T>(h, y, t, value, gradient);
-        sum = sum + first_lanes<T>(value, n);  // columns beyond the last count for nothing
-        store(a.y.data + p * a.y.stride + i, y);
-        if (a.dy.data) store(a.dy.data + p * a.dy.stride + i, first_lanes<T>(gradient * factor, n));
-      }
-    a.loss[r] = static_cast<double>(weight) * static_cast<double>(reduce_sum<T>(sum) * mean);
-  }
+    for (int c = 0; c < a.outputs; c += V) sum = sum + evaluate(c / W, i + c % W, std::min(V, a.outputs - c), factor);
+    return sum;
+  });
 }
 
 }  // namespace

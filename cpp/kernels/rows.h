@@ -165,18 +165,30 @@ void softmax_gradient(Panels<const T> y, Panels<T> dy, int columns, int begin, i
 // W columns, or the n < W that are left and zeros after them.
 template <class T, class From>
 FALLLINE_INLINE void convert(const char* in, std::ptrdiff_t stride, int n, T* out) {
-  constexpr int W = panel_width<T>;
-  if (stride == static_cast<std::ptrdiff_t>(sizeof(From)) && n >= W) {
-    From block[W];
-    std::memcpy(block, in, sizeof block);
-    for (int i = 0; i < W; ++i) out[i] = static_cast<T>(block[i]);
-    return;
+  constexpr int W = panel_width<T>, V = lanes<T>;
+  const auto together = [&](auto count) {
+    if constexpr (std::is_same_v<T, From>) {
+      // An array in between would be written in other pieces than it is read, which the processor waits for.
+      for (int i = 0; i < count; i += V) {
+        Vec<T> block;
+        std::memcpy(&block, in + static_cast<std::ptrdiff_t>(i) * stride, sizeof block);
+        store(out + i, block);
+      }
+    } else {
+      From block[count];
+      std::memcpy(block, in, sizeof block);
+      for (int i = 0; i < count; ++i) out[i] = static_cast<T>(block[i]);
+    }
+  };
+  const bool dense = stride == static_cast<std::ptrdiff_t>(sizeof(From));
+  if (dense && n >= W) return together(std::integral_constant<int, W>{});
+  int first = 0;
+  if (dense && n >= V) {
+    together(std::integral_constant<int, V>{});
+    first = V;
   }
-  if (n < W) {
-    store(out, Vec<T>{});
-    store(out + lanes<T>, Vec<T>{});
-  }
-  for (int i = 0; i < std::min(n, W); ++i) {
+  for (int i = first; n < W && i < W; i += V) store(out + i, Vec<T>{});
+  for (int i = first; i < std::min(n, W); ++i) {
     From value;
     std::memcpy(&value, in + i * stride, sizeof value);
     out[i] = static_cast<T>(value);

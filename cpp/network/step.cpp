@@ -121,7 +121,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   T* const kept = kept_.size() > 0 ? kept_.data() : predictions_;
   const std::int64_t* const places = kept_.size() > 0 ? nullptr : index;
   if (predictions_ && objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
-  for (int r = begin; r < end; ++r) {
+  for (int r = begin; r < end && (weighs || !data_.labels.empty()); ++r) {
     const auto row = static_cast<std::size_t>(index[r]), slot = static_cast<std::size_t>(r);
     if (!data_.labels.empty()) work_.labels[slot] = data_.labels[row];
     if (weighs) work_.weight[slot] = sampler_ ? sampled_weight(index[r]) : data_.weights[row];
@@ -132,8 +132,9 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
                       scale, outputs, work_.loss.data(), objective.hyper.data()},
                      begin, end);
   if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
-  for (int r = begin; r < end; ++r)
-    if (!std::isfinite(work_.loss[static_cast<std::size_t>(r)])) not_finite_.store(true, std::memory_order_relaxed);
+  bool finite = true;
+  for (int r = begin; r < end; ++r) finite &= std::isfinite(work_.loss[static_cast<std::size_t>(r)]);
+  if (!finite) not_finite_.store(true, std::memory_order_relaxed);
 
   for (int i = depth - 1; i >= network_.lowest_trained(); --i) {
     const Layer<T>& layer = network_.layer(i);

@@ -68,6 +68,18 @@ TEST(teams_at_the_same_time) {
   CHECK_EQUAL(active_teams(), 0);
 }
 
+TEST(within_a_team_nobody_starts_another) {
+  set_num_threads(4);
+  CHECK_EQUAL(threads_for(100), 4);
+  std::atomic<int> together{0}, alone{0};
+  run_team(2, [&](Team&, int) { together += threads_for(100); });
+  run_team(1, [&](Team&, int) { alone += threads_for(100); });
+  CHECK_EQUAL(together.load(), 2);
+  CHECK_EQUAL(alone.load(), 2);  // its share beside the team of one
+  CHECK_EQUAL(threads_for(100), 4);
+  reset_num_threads();
+}
+
 TEST(an_exception_of_any_thread_reaches_the_caller) {
   for (const int threads : {1, 2, 3, 7})
     for (int thrower = 0; thrower < threads; ++thrower) {
