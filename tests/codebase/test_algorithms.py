@@ -18,13 +18,14 @@ TESTS = sorted({token for token in CODE if "::" in token})
 ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
 IN_ROWS = {token for row in ROWS for token in re.findall(r"`([^`]+)`", row[1]) if "::" not in token}
 IN_TEXT = {token for token in CODE if re.match(r"[A-Z]\w*[.(]", token)}
-KINDS = (fl.Optimizer, fl.Layer, fl.Loss, fl.Regularizer, fl.constraints.MaxNorm, fl.schedules.Schedule)
-BASES = {*KINDS[:4], fl.FirstOrder, fl.Minimizer, fl.Chain, fl.schedules.Schedule, fl.losses.FunctionLoss}
+BASE_KINDS = (fl.Optimizer, fl.Layer, fl.Loss, fl.Regularizer, fl.samplers.Sampler, fl.schedules.Schedule)
+KINDS = (*BASE_KINDS, fl.constraints.MaxNorm)
+BASES = {*BASE_KINDS, fl.FirstOrder, fl.Minimizer, fl.Chain, fl.losses.FunctionLoss}
 
 
 def public():
     """Classes of KINDS that users make."""
-    modules = (fl, fl.schedules)
+    modules = (fl, fl.schedules, fl.samplers)
     return {
         value
         for module in modules
@@ -47,7 +48,7 @@ def test_a_named_class_takes_the_arguments(expression):
 
 @pytest.mark.parametrize("kind", sorted(public() - BASES, key=lambda kind: kind.__name__))
 def test_every_algorithm_has_a_row(kind):
-    assert kind.__name__ in {re.match(r"(?:schedules\.)?(\w+)", token)[1] for token in IN_ROWS}
+    assert kind.__name__ in {re.match(r"(?:schedules\.|samplers\.)?(\w+)", token)[1] for token in IN_ROWS}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -17,6 +17,7 @@ BASES = {
     fl.FirstOrder,
     fl.Minimizer,
     fl.Regularizer,
+    fl.samplers.Sampler,
     fl.NonFiniteLoss,
     fl.Diagnosis,
 }
@@ -25,7 +26,7 @@ BASES = {
 def public():
     """(name, object) of every public class and function, of the package and its documented modules."""
     found = {}
-    for module in (fl, fl.ops, fl.initializers, fl.metrics, fl.schedules):
+    for module in (fl, fl.ops, fl.initializers, fl.metrics, fl.samplers, fl.schedules):
         for name, value in vars(module).items():
             is_code = inspect.isclass(value) or inspect.isfunction(value)
             if is_code and not name.startswith("_") and value.__module__.startswith("fallline"):
@@ -71,7 +72,7 @@ def is_api(thing):
     """Whether a user calls it with arguments to look up."""
     return thing.__module__.split(".")[1] in (
         "layers", "optimizers", "losses", "metrics", "regularizers", "schedules", "callbacks", "model", "ops",
-        "runtime", "averages", "diagnosis"
+        "runtime", "averages", "diagnosis", "samplers"
     )  # fmt: skip
 
 

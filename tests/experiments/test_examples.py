@@ -14,6 +14,8 @@ CONCLUSIONS = {
     "annealing": r"solved: annealing 100, greedy [78]\d, descent 9\d\n"
     r".*8 bits, where annealing ends at 0\.\d\d and Adam at \de-0[67]",
     "ewa": r"window of 50: 49 days late, noise of 0\.1\d",
+    "learned_sampling": r"rare: loss times 0\.[89]\d, norm² times 0\.5\d\n"
+    r"[\s\S]*even: loss times (0\.9|1\.0)\d, norm² times (0\.9|1\.0)\d\n",
     "minibatch_or_full": r"batches: 29 times less work, the loss differs by 0\.00\d\d",
     "mnist_settings": r"best on the test images: ReLU",
     "quasi_newton": r"for many points take: Adam, batches",

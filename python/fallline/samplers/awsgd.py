@@ -28,16 +28,16 @@ class AWSGD(Sampler):
     where d_i is the norm of the gradient of row i's loss, factor and all, and m a moving mean of d². The norms
     come from the backward pass at hand. The best that can be learned is π_c ∝ f_c · √(mean ‖∇loss‖² in c).
 
-    Worth trying where a few rows, or a rare class, have far larger gradients than most, and batches are small.
-    Balanced or easy data gain nothing: MNIST's digit 1 against the rest trains no faster. The norms are those
-    of plain gradients; an optimizer that rescales them, such as Adam, gains less. Metrics of an epoch are those
-    of the rows it has drawn.
+    Worth trying where a few rows, or a rare class, have far larger gradients than most, and batches are small;
+    beside Balanced(unbiased=True), which brings much of it. Balanced or easy data gain nothing: MNIST's digit 1
+    against the rest trains no faster. No convergence is guaranteed. Rows with wrong labels have large
+    gradients, too. Metrics of an epoch are those of the rows it has drawn.
 
     Args:
         over: "classes": those of y; "examples": each row is a group; or the number of each row's group, (n,).
-            Over examples θ of a row changes only when it is drawn, so that many epochs are needed, and rates of
-            some times batch_size; the part − s of its change, common to all, is applied once every
-            n / (4 · B) batches, which keeps the cost of a batch at O(B · log n). Default "classes".
+            Over examples θ of a row rises only when it is drawn, so that it takes some epochs to learn. With
+            more than 4 · B groups, the part − s of the change, common to all, is applied once for several
+            batches, which keeps the cost of a batch at O(B · log groups). Default "classes".
         learning_rate: of θ, >= 0. Default 0.2.
         mix: share of plain sampling, 0 to 1: no factor is above 1 / mix. Default 0.1.
         clip: largest d² / m that counts, > 0, or None. Default 10.
