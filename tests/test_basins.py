@@ -173,7 +173,7 @@ def test_lost_balls():
 
 def test_the_answer_is_a_table():
     assert repr(minima()).splitlines() == [
-        "5 basins, 100 starts, 13,035 evaluations, 31,715 saved by merging 95",
+        "5 basins, 100 starts, 13,035 evaluations; 95 merged, which saved 31,715 iterations",
         "   value  starts  x         stopped because",
         "0.217428      23  4.34815   the gradient is below gtol",
         "0.570092      22  -4.17286  the gradient is below gtol",
@@ -196,3 +196,26 @@ def test_trajectories_may_be_kept():
         assert len(points) == basin.minimum.iterations + 1
         assert points[0] in minima(starts=3).starts[basin.starts]
         assert points[-1] == basin.x
+
+
+def test_starts_of_a_quasi_newton_method():
+    """On Rosenbrock's valley all come together at its end; merging by iterations in which lines are searched."""
+    banana = lambda x: (  # noqa: E731
+        100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
+        np.array([-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)]),
+    )
+    options = {"starts": 30, "bounds": ([-2, -1], [2, 3]), "seed": 0}
+    merged, single = (fl.minimize(banana, merge=merge, **options) for merge in (True, False))
+    for found in (merged, single):
+        assert len(found.basins) == 1
+        np.testing.assert_allclose(found.x, 1, atol=1e-3)
+    assert merged.evaluations < single.evaluations
+
+
+def test_annealing_is_never_merged_on_its_way():
+    """It may leave any basin; its ends are told apart."""
+    walk = fl.SimulatedAnnealing(0.5, 0.01, proposals=300, cycles=30)
+    found = minima(optimizer=walk, starts=20, check_every=1)
+    assert (found.merged, found.saved) == (0, 0)
+    assert found.evaluations == 20 * 301
+    assert len(found.basins) < 20

@@ -11,7 +11,7 @@ from helpers import path, refuses
 
 CURVATURE = np.array([[1.0, 4.0, 0.5], [2.0, 0.25, 3.0]])
 START = np.array([[1.0, -2.0, 0.5], [0.3, 1.5, -1.0]])
-FIRST_ORDER = sorted(known_names(fl.Optimizer))
+FIRST_ORDER = known_names(fl.FirstOrder)
 
 
 def bowl(x):
@@ -21,7 +21,7 @@ def bowl(x):
 @pytest.mark.parametrize("name", FIRST_ORDER)
 def test_every_optimizer_of_first_order_takes_its_own_steps(name):
     found = fl.minimize(bowl, START, name, max_iterations=50)
-    points = path(known_names(fl.Optimizer)[name](), lambda x: CURVATURE * x, START, 50)
+    points = path(FIRST_ORDER[name](), lambda x: CURVATURE * x, START, 50)
     assert found.trajectory.tobytes() == points.tobytes()
     np.testing.assert_array_equal(found.x, points[-1])
     np.testing.assert_array_equal(found.gradient, CURVATURE * points[-1])
@@ -189,3 +189,114 @@ def test_a_point_that_the_function_keeps_stays_as_it_was():
 
     found = fl.minimize(fun, [1.0], fl.SGD(0.25), max_iterations=5)
     np.testing.assert_array_equal(seen, found.trajectory)
+
+
+# --- methods of the core, and chains ------------------------------------------------------------------------------
+
+
+def valley(x):
+    """Rosenbrock's, of any dimension."""
+    head, tail = x[:-1], x[1:]
+    gradient = np.zeros_like(x)
+    gradient[:-1] = 400 * head * (head**2 - tail) - 2 * (1 - head)
+    gradient[1:] += 200 * (tail - head**2)
+    return (100 * (tail - head**2) ** 2 + (1 - head) ** 2).sum(), gradient
+
+
+@pytest.mark.parametrize("make, iterations", [(fl.LBFGS, 45), (fl.BFGS, 42)])
+def test_quasi_newton_methods_run_on_functions(make, iterations):
+    """As scipy, to the bottom of a bent valley in some 40 iterations."""
+    calls = []
+
+    def fun(x):
+        calls.append(x)
+        return valley(x)
+
+    found = fl.minimize(fun, [-1.2, 1.0], make(gtol=1e-8, ftol=0))
+    np.testing.assert_allclose(found.x, 1, atol=1e-8)
+    assert found.iterations <= iterations
+    assert found.stop_reason == "the gradient is below gtol"
+    assert found.evaluations == len(calls) < 65
+    assert len(found.trajectory) == len(found.values) == found.iterations + 1
+    np.testing.assert_array_equal(found.trajectory[[0, -1]], [[-1.2, 1.0], found.x])
+    np.testing.assert_array_equal(found.values, [valley(point)[0] for point in found.trajectory])
+    np.testing.assert_array_equal(found.gradient, valley(found.x)[1])
+    assert (np.diff(found.values) < 0).all()
+
+
+def test_the_default_goes_until_it_stops_by_itself():
+    found = fl.minimize(bowl, START)
+    assert found.value < 1e-9
+    assert found.x.shape == START.shape
+    limited = fl.minimize(bowl, START, max_iterations=2)
+    assert (limited.iterations, limited.stop_reason) == (2, "max_iterations are spent")
+    assert (
+        fl.minimize(bowl, START, fl.LBFGS(max_iterations=2)).trajectory.tobytes()
+        == limited.trajectory.tobytes()
+    )
+
+
+@pytest.mark.parametrize("make", [fl.LBFGS, fl.BFGS])
+def test_line_searches_refuse_functions_that_change(make):
+    rng = np.random.default_rng(0)
+    with refuses(
+        ValueError, r"fun\(x\) is .* and then .* at one point; expected the same each time: searches along"
+    ):
+        fl.minimize(lambda x: (rng.normal(), x), [1.0], make())
+    with refuses(ValueError, r"fun\(x\) has one gradient and then another at one point"):
+        fl.minimize(lambda x: (1.0, x + rng.normal()), [1.0], make())
+    assert fl.minimize(lambda x: (x**2 + rng.normal(), 2 * x), 1.0, fl.SGD(0.1)).x == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("make", [fl.LBFGS, fl.BFGS, fl.SimulatedAnnealing])
+def test_the_core_refuses_a_start_that_is_not_finite(make):
+    for answer in ((np.nan, 1.0), (np.inf, 1.0), *([(1.0, np.nan)] if make is not fl.SimulatedAnnealing else [])):
+        with refuses(fl.NonFiniteLoss, r"fun\(x\) or its gradient is not finite at a start"):
+            fl.minimize(lambda x: answer, 1.0, make())  # noqa: B023
+
+
+@pytest.mark.parametrize("make", [fl.LBFGS, fl.BFGS, fl.SimulatedAnnealing])
+def test_errors_come_through_the_core(make):
+    calls = []
+
+    def fun(x):
+        calls.append(x)
+        if len(calls) == 6:
+            raise LookupError("no data")
+        return valley(x)
+
+    with pytest.raises(LookupError, match="no data"):
+        fl.minimize(fun, [-1.2, 1.0], make())
+    assert len(calls) == 6
+
+
+def test_annealing_asks_for_values_only_and_follows_from_the_seed():
+    first, again, other = (
+        fl.minimize(lambda x: abs(x - 2), 0.0, fl.SimulatedAnnealing(proposals=500), seed=seed)
+        for seed in (3, 3, 4)
+    )
+    assert first.trajectory.tobytes() == again.trajectory.tobytes() != other.trajectory.tobytes()
+    assert first.x == pytest.approx(2, abs=0.05)
+    assert first.gradient is None
+    with refuses(TypeError, r"fun\(x\) is an array of shape \(2,\); expected a single number"):
+        fl.minimize(lambda x: x, [1.0, 2.0], fl.SimulatedAnnealing())
+
+
+def test_a_chain_hands_over():
+    """A walk anywhere, some steps down, and a polish to the last digit."""
+    walk = fl.SimulatedAnnealing(1.0, 0.1, proposals=200, cycles=10)
+    found = fl.minimize(
+        valley, [-5.0, 5.0], fl.Chain([walk, (fl.SGD(1e-4), 20), fl.LBFGS(gtol=1e-8, ftol=0)]), seed=0
+    )
+    np.testing.assert_allclose(found.x, 1, atol=1e-8)
+    assert found.stop_reason == "the gradient is below gtol"
+    walked = fl.minimize(lambda x: valley(x)[0], [-5.0, 5.0], walk, seed=0)
+    np.testing.assert_array_equal(found.trajectory[:11], walked.trajectory)
+    np.testing.assert_array_equal(
+        found.trajectory[10:31], path(fl.SGD(1e-4), lambda x: valley(x)[1], walked.x, 20)
+    )
+    by_plateau = fl.minimize(bowl, START, fl.Chain([(fl.SGD(0.1), fl.Plateau(3)), (fl.SGD(0.01), 5)]))
+    assert by_plateau.stop_reason in ("the chain is at its end", "the gradient is below gtol")
+    assert fl.minimize(bowl, START, fl.Chain([(fl.SGD(0.1), 5)])).iterations == 5

@@ -18,15 +18,7 @@ class Descent(ABC):
     iterations: int
     reason: str
 
-    @abstractmethod
-    def advance(self, iterations: int) -> None:
-        """Go on by so many iterations, or by less with a reason.
-
-        Raises:
-            NonFiniteLoss: nothing is finite there; it is where it was.
-        """
-
     @property
+    @abstractmethod
     def follows_gradient(self) -> bool:
         """Whether it goes down only, so that it stays in its basin."""
-        return True

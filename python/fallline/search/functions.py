@@ -12,11 +12,10 @@ from fallline.checks import as_seed, flag, integer, number
 from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.optimizers import Course, Optimizer
-from fallline.search.lockstep import Lockstep
 from fallline.search.meeting import near
 from fallline.search.objective import OPERATION, Objective
 from fallline.search.results import Basin, Minima, Minimum
-from fallline.search.runs import Run, begin
+from fallline.search.runs import Run, Runs, begin
 from fallline.search.starts import starting_points
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def minimize(
         heights = np.array([run.value for run in ends])
         return near(np.array([run.x for run in ends]), heights, known, tolerance)
 
-    lockstep = Lockstep(runs, len(points))
+    lockstep = Runs(runs, len(points))
     lockstep.advance(limit, every, met if merging else None, "max_iterations are spent")
     if starts is None:
         return runs[0].minimum()

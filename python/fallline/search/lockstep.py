@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from fallline import _core
 from fallline.search.descent import Descent
 
 D = TypeVar("D", bound=Descent)
@@ -13,7 +13,7 @@ D = TypeVar("D", bound=Descent)
 Met = Callable[[Sequence[D]], Iterable[tuple[int, int]]]
 
 
-class Lockstep(Generic[D]):
+class Lockstep(ABC, Generic[D]):
     """Descents from many starts.
 
     Args:
@@ -53,15 +53,17 @@ class Lockstep(Generic[D]):
             if met is not None and all(self.descents[i].follows_gradient for i in self.ends()):
                 self._given_up += [i for i in self.unite(met) if not self.descents[i].reason]
 
+    @abstractmethod
     def go(self, numbers: Sequence[int], iterations: int) -> None:
-        """Let some go on; what is not finite is lost."""
-        for i in numbers:
-            try:
-                self.descents[i].advance(iterations)
-            except _core.NonFiniteLoss:
-                self._lost.add(i)
-                if not self.ends():
-                    raise
+        """Let some go on by so many iterations, or by less with a reason, and lose() what is not finite.
+
+        Raises:
+            NonFiniteLoss: the last one is lost.
+        """
+
+    def lose(self, numbers: Iterable[int]) -> None:
+        """Give those up, and all that they went on for."""
+        self._lost.update(numbers)
 
     def ends(self) -> list[int]:
         """Return the numbers of those that nobody else goes on for."""

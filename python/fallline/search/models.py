@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from fallline import _core
 from fallline.checks import choice, integer, number
 from fallline.data import as_rows
 from fallline.errors import message
-from fallline.history import History
+from fallline.fleet import Fleet
 from fallline.model import Model
-from fallline.search.descent import Descent
-from fallline.search.lockstep import Lockstep
+from fallline.optimizers import Chain
 from fallline.search.meeting import alike, near, spread_of
+from fallline.search.replicas import OneByOne, Replica, Replicas
 from fallline.search.results import ModelBasin, MultiStart
 from fallline.search.symmetry import canonical, check_stack
 
@@ -23,22 +25,6 @@ if TYPE_CHECKING:
 
 OPERATION = "multi_start"
 PROBED = 256  # rows, where none are given
-
-
-class Replica(Descent):
-    """A model at a start of its own; its iterations are epochs, its value is the loss of the last."""
-
-    def __init__(self, model: Model, fit: Callable[[Model, int], History]) -> None:
-        self.model, self._fit = model, fit
-        self.value, self.iterations, self.reason = np.inf, 0, ""
-
-    def advance(self, iterations: int) -> None:
-        """Go on by so many epochs, or by less with a reason."""
-        history = self._fit(self.model, iterations)
-        losses = history.history.get("loss", [])
-        self.iterations += len(losses)
-        self.value = losses[-1] if losses else self.value
-        self.reason = history.stop_reason or ""
 
 
 def multi_start(
@@ -123,17 +109,6 @@ def multi_start(
     where = f"{OPERATION}(probe)"
     rows = as_rows(_probe(X) if probe is None else probe, where, model.dtype, network.inputs)
 
-    def fit(replica: Model, epochs: int) -> History:
-        return replica.fit(
-            X,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            sample_weight=sample_weight,
-            shuffle=shuffle,
-            verbose=0,
-        )
-
     def met(replicas: Sequence[Replica]) -> Iterable[tuple[int, int]]:
         losses = np.array([replica.value for replica in replicas])
         if merge == "weights":
@@ -141,12 +116,17 @@ def multi_start(
         return alike(_outputs(replicas, rows), losses, tolerance)
 
     def met_at_last(replicas: Sequence[Replica]) -> Iterable[tuple[int, int]]:
+        if merge == "weights":
+            return met(replicas)
         outputs, losses = _outputs(replicas, rows), np.array([replica.value for replica in replicas])
-        return met(replicas) if merge == "weights" else alike(outputs, losses, tolerance, spread_of(outputs))
+        return alike(outputs, losses, tolerance, spread_of(outputs))
 
-    replicas = {i: Replica(made, fit) for i, made in enumerate(models)}
-    lockstep = Lockstep(replicas, count)
-    lockstep.advance(limit, every, None if merge is None else met, "epochs are spent")
+    replicas = {i: Replica(made) for i, made in enumerate(models)}
+    team = Fleet if _runs_in_the_core(model, network) else OneByOne
+    arguments = {"batch_size": batch_size, "sample_weight": sample_weight, "shuffle": shuffle}
+    with closing(team(models, X, y, **arguments)) as trainers:
+        lockstep = Replicas(replicas, trainers)
+        lockstep.advance(limit, every, None if merge is None else met, "epochs are spent")
     scores = {i: models[i].evaluate(X, y, sample_weight=sample_weight) for i in lockstep.ends()}
     for i, score in scores.items():
         replicas[i].value = score["loss"]
@@ -157,6 +137,10 @@ def multi_start(
         basins.append(ModelBasin(end.model, scores[i], np.array(numbers), end.iterations, end.reason))
     total = sum(replica.iterations for replica in replicas.values())
     return MultiStart(tuple(basins), labels, lockstep.merged, total, lockstep.saved)
+
+
+def _runs_in_the_core(model: Model, network: _core.Network) -> bool:
+    return not (network.foreign or isinstance(model.optimizer, Chain))
 
 
 def _epochs(model: Model, epochs: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from fallline import _core
 from fallline.errors import message
 from fallline.optimizers import Course, FirstOrder
 from fallline.search.descent import Descent
+from fallline.search.lockstep import Lockstep
 from fallline.search.objective import OPERATION, Objective
 from fallline.search.results import Minimum
 
@@ -30,13 +32,6 @@ class Run(Descent):
         self.objective, self.x, self.iterations, self.reason = objective, x, 0, ""
         self._points: list[Float64Array] | None = [] if keep else None
         self._values: list[float] = []
-
-    def advance(self, iterations: int) -> None:
-        """Go on by so many iterations, or by less with a reason."""
-        for _ in range(iterations):
-            if self.reason:
-                return
-            self.iterate()
 
     @abstractmethod
     def iterate(self) -> None:
@@ -122,11 +117,12 @@ class MinimizerRun(Run):
         self._method = method
         method.begin(objective, x)
         self.value = method.value
-        if not math.isfinite(self.value):
-            got = f"is {self.value:g} at a start"
+        slope = self.gradient
+        if not (math.isfinite(self.value) and (slope is None or np.isfinite(slope).all())):
+            got = "or its gradient is not finite at a start"
             raise _core.NonFiniteLoss(message(OPERATION, "fun(x)", got, "finite numbers at each start"))
-        if self.gradient is not None:
-            objective.check_repeats(x, self.value, self.gradient)
+        if slope is not None:
+            objective.check_repeats(x, self.value, slope)
         self._note()
 
     def iterate(self) -> None:
@@ -176,6 +172,23 @@ class ChainRun(Run):
     def gradient(self) -> Float64Array | None:
         """The gradient at x, flat, if the stage at hand follows it."""
         return self._run.gradient
+
+
+class Runs(Lockstep[Run]):
+    """Runs from many starts."""
+
+    def go(self, numbers: Sequence[int], iterations: int) -> None:
+        """Let some go on; those that come to where the function is not finite are lost."""
+        for i in numbers:
+            run = self.descents[i]
+            try:
+                for _ in range(iterations):
+                    if not run.reason:
+                        run.iterate()
+            except _core.NonFiniteLoss:
+                self.lose([i])
+                if not self.ends():
+                    raise
 
 
 def begin(objective: Objective, x: Float64Array, keep: bool, course: Course, gtol: float) -> Run:
