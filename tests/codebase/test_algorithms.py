@@ -20,7 +20,7 @@ IN_ROWS = {token for row in ROWS for token in re.findall(r"`([^`]+)`", row[1]) i
 IN_TEXT = {token for token in CODE if re.match(r"[A-Z]\w*[.(]", token)}
 BASE_KINDS = (fl.Optimizer, fl.Layer, fl.Loss, fl.Regularizer, fl.samplers.Sampler, fl.schedules.Schedule)
 KINDS = (*BASE_KINDS, fl.constraints.MaxNorm)
-BASES = {*BASE_KINDS, fl.FirstOrder, fl.Minimizer, fl.Chain, fl.losses.FunctionLoss}
+BASES = {*BASE_KINDS, fl.FirstOrder, fl.Minimizer, fl.losses.FunctionLoss}
 
 
 def public():

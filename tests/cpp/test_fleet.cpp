@@ -95,13 +95,14 @@ TEST(patience_ends_a_job_and_puts_the_best_weights_back) {
 
 TEST(what_one_job_throws_ends_the_run) {
   const Threads limit(2);
+  const auto net = network<float>(inputs, {dense(outputs, "softmax")}, loss("cross_entropy"), adam());
   Fleet fleet;
   const Rates torn{0, [](std::uint64_t, std::int64_t) -> std::vector<double> { throw std::out_of_range("torn"); }};
-  const auto net = network<float>(inputs, {dense(outputs, "softmax")}, loss("cross_entropy"), adam());
   fleet.jobs.push_back(std::make_unique<TrainerJob<float>>(*net, fleet.data, nullptr, std::nullopt, 10, true, torn));
   for (const auto& job : fleet.jobs) job->extend(1000000);
+  fleet.jobs.back()->extend(1000000000);  // the most work, so that it is the first
   CHECK_THROWS(std::out_of_range, run_jobs(fleet.jobs, 1e9));
-  CHECK_EQUAL(fleet.jobs.back()->left(), 1000000);
+  CHECK_EQUAL(fleet.jobs.back()->left(), 1001000000);
 }
 
 }  // namespace
