@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from basins import CENTRES, DEPTHS, WIDTHS, landscape
 from helpers import assert_same_bits, refuses, unchanged
-from test_basins import WELLS, A, C, S, landscape
+from test_basins import WELLS
 from twins.annealing import anneal, normals, philox, uniforms
 
 END = "the temperature has come to the end of its schedule"
@@ -138,7 +139,7 @@ def test_sigma_adapts_to_an_acceptance_of_44_per_cent(one_coordinate):
 def test_five_basins():
     """Starts anywhere find the deepest well, the narrow one, which one ball in seven falls into."""
 
-    wells = list(zip(A, C, S, strict=True))
+    wells = list(zip(DEPTHS, CENTRES, WIDTHS, strict=True))
 
     def height(x):
         return 1.5 - sum(a * math.exp(-(((x - c) / s) ** 2) / 2) for a, c, s in wells) + 0.004 * x**2

@@ -78,7 +78,7 @@ def test_the_points_may_be_left_out():
 
 def test_the_answer_prints_what_matters():
     assert repr(fl.minimize(bowl, START, fl.SGD(0.1), max_iterations=1)) == (
-        "Minimum: 4.40137 at [0.9, -1.2, 0.475, ..., -0.7]\n1 iterations, 2 evaluations; max_iterations are spent"
+        "Minimum: 4.40137 at [0.9, -1.2, 0.475, ..., -0.7]\n1 iteration, 2 evaluations; max_iterations are spent"
     )
 
 
@@ -252,7 +252,11 @@ def test_line_searches_refuse_functions_that_change(make):
 
 @pytest.mark.parametrize("make", [fl.LBFGS, fl.BFGS, fl.SimulatedAnnealing])
 def test_the_core_refuses_a_start_that_is_not_finite(make):
-    for answer in ((np.nan, 1.0), (np.inf, 1.0), *([(1.0, np.nan)] if make is not fl.SimulatedAnnealing else [])):
+    for answer in (
+        (np.nan, 1.0),
+        (np.inf, 1.0),
+        *([(1.0, np.nan)] if make is not fl.SimulatedAnnealing else []),
+    ):
         with refuses(fl.NonFiniteLoss, r"fun\(x\) or its gradient is not finite at a start"):
             fl.minimize(lambda x: answer, 1.0, make())  # noqa: B023
 

@@ -13,6 +13,9 @@ from codebase.tree import ROOT
 CONCLUSIONS = {
     "annealing": r"solved: annealing 100, greedy [78]\d, descent 9\d\n"
     r".*8 bits, where annealing ends at 0\.\d\d and Adam at \de-0[67]",
+    "basins": r"every ball in the same valley: True, for 4\.6 times fewer evaluations\n[^!]*"
+    r"learn XOR: 0, [345]\d, 5[5-9], 60\n",
+    "critical_points": r"(?s)cliff +1441\.6\d\d .* 2718\.\d+\ncliff, clipped .* 0\.500\n.* at -6\.55",
     "ewa": r"window of 50: 49 days late, noise of 0\.1\d",
     "learned_sampling": r"rare: loss times 0\.[89]\d, norm² times 0\.5\d\n"
     r"[\s\S]*even: loss times (0\.9|1\.0)\d, norm² times (0\.9|1\.0)\d\n",

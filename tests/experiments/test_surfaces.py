@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from critical_points import WALKS, peaks, walk
 from helpers import path
 from saddle_race import RACERS, START, STEPS, arrival, slope
 
@@ -49,50 +50,68 @@ def test_nobody_leaves_the_ridge_itself():
         assert (path(make(), slope, [1.0, 0.0], STEPS)[:, 1] == 0).all()
 
 
-def peaks(point):
-    """MATLAB's "peaks": height and gradient."""
-    x, y = point
-    a, b, c = np.exp(-(x**2) - (y + 1) ** 2), np.exp(-(x**2) - y**2), np.exp(-((x + 1) ** 2) - y**2)
-    inner = x / 5 - x**3 - y**5
-    height = 3 * (1 - x) ** 2 * a - 10 * inner * b - c / 3
-    by_x = (
-        -6 * (1 - x) * (1 + x * (1 - x)) * a - 10 * (0.2 - 3 * x**2 - 2 * x * inner) * b + 2 / 3 * (x + 1) * c
-    )
-    by_y = -6 * (y + 1) * (1 - x) ** 2 * a + 10 * (5 * y**4 + 2 * y * inner) * b + 2 / 3 * y * c
-    return height, np.array([by_x, by_y])
+@pytest.mark.parametrize("surface", {surface: None for surface, *_ in WALKS.values()})
+def test_the_slopes_are_those_of_the_surface(surface, rng):
+    for point in rng.uniform([2, -2], [4, 0], (5, 2)):
+        differences = [
+            (surface(point + step)[0] - surface(point - step)[0]) / 2e-6 for step in 1e-6 * np.eye(2)
+        ]
+        np.testing.assert_allclose(surface(point)[1], differences, rtol=1e-5, atol=1e-8)
 
 
 def on_peaks(rate, start):
-    """The points and heights of 180 steps."""
-    points = path(fl.SGD(rate), lambda point: peaks(point)[1], start, 180)
-    return points, np.array([peaks(point)[0] for point in points])
+    """180 steps of descent."""
+    return fl.minimize(peaks, start, fl.SGD(rate), max_iterations=180, gtol=0)
 
 
 def test_small_steps_find_the_valley():
-    points, heights = on_peaks(0.01, [-0.5, -1.0])
-    np.testing.assert_allclose(points[-1], [0.22827892, -1.62553496], atol=1e-8)
-    assert heights[-1] == pytest.approx(-6.551133333, abs=1e-9)
-    assert np.linalg.norm(peaks(points[-1])[1]) < 1e-13
-    assert (np.diff(heights) < 1e-13).all()
+    found = on_peaks(0.01, [-0.5, -1.0])
+    np.testing.assert_allclose(found.x, [0.22827892, -1.62553496], atol=1e-8)
+    assert found.value == pytest.approx(-6.551133333, abs=1e-9)
+    assert np.linalg.norm(found.gradient) < 1e-13
+    assert (np.diff(found.values) < 1e-13).all()
 
 
 def test_large_steps_never_settle():
-    _, heights = on_peaks(0.15, [-0.5, -1.0])
+    heights = on_peaks(0.15, [-0.5, -1.0]).values
     assert np.count_nonzero(np.diff(heights) > 0.01) > 50
     assert np.ptp(heights[-30:]) > 1
 
 
 def test_a_local_minimum_is_a_trap():
-    points, heights = on_peaks(0.005, [1.0, 0.0])
-    np.testing.assert_allclose(points[-1], [0.297464, 0.313287], atol=1e-6)
-    assert heights[-1] == pytest.approx(-0.0647836, abs=1e-7)  # the lowest valley is at −6.55
+    found = walk("local minimum")
+    np.testing.assert_allclose(found.x, [0.297464, 0.313287], atol=1e-6)
+    assert found.value == pytest.approx(-0.0647836, abs=1e-7)
+    assert (np.diff(found.values) < 0).all()
+
+
+def test_many_starts_find_all_valleys():
+    area = ([-2, -2.5], [1.5, 2])
+    found = fl.minimize(peaks, optimizer=fl.SGD(0.01), starts=20, bounds=area, seed=0, max_iterations=200)
+    lowest = {tuple(basin.x.round(3)): round(basin.value, 6) for basin in found.basins[:3]}
+    assert list(lowest.items()) == [
+        ((0.228, -1.626), -6.551133),
+        ((-1.347, 0.205), -3.049849),
+        ((0.296, 0.320), -0.064936),
+    ]
+    assert [len(basin.starts) for basin in found.basins] == [8, 3, 4, 1, 1, 1, 1, 1]  # the last cross a plain
 
 
 def test_a_monkey_saddle_stalls_descent():
-    """x³ − 3xy², whose slope and curvature both vanish at the origin."""
-    points = path(fl.SGD(0.005), lambda p: [3 * (p[0] ** 2 - p[1] ** 2), -6 * p[0] * p[1]], [1.0, 0.0], 180)
-    np.testing.assert_allclose(points[-1], [0.2688325, 0], atol=1e-7)
-    assert points[-1, 0] ** 3 == pytest.approx(0.01942877, abs=1e-8)
+    found = walk("monkey saddle")
+    np.testing.assert_allclose(found.x, [0.2688325, 0], atol=1e-7)
+    assert found.value == pytest.approx(0.01942877, abs=1e-8)
+
+
+def test_a_cliff_throws_descent_off_and_clipping_keeps_it():
+    """The slope of the cliff is the step: taken at face value it leads to where there is none."""
+    thrown, clipped = walk("cliff"), walk("cliff, clipped")
+    steps = np.linalg.norm(np.diff(thrown.trajectory, axis=0), axis=1)
+    assert steps.max() > 1000 * np.median(steps)
+    assert thrown.value == pytest.approx(0.09, abs=1e-6)  # (1 − 0.7)²
+    assert np.linalg.norm(thrown.gradient) < 1e-12
+    assert np.linalg.norm(np.diff(clipped.trajectory, axis=0), axis=1).max() <= 0.5 + 1e-12
+    assert clipped.values.min() < 1e-4 < thrown.values.min()
 
 
 @pytest.mark.parametrize(

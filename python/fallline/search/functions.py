@@ -81,10 +81,10 @@ def minimize(
         >>> import fallline as fl
         >>> fl.minimize(lambda x: ((x**2).sum(), 2 * x), [3.0, 4.0], fl.SGD(0.5))
         Minimum: 0 at [0, 0]
-        1 iterations, 2 evaluations; the gradient is below gtol
+        1 iteration, 2 evaluations; the gradient is below gtol
         >>> wells = lambda x: ((x**2 - 1) ** 2 + x / 4, 4 * x * (x**2 - 1) + 1 / 4)
         >>> fl.minimize(wells, optimizer=fl.SGD(0.02), starts=20, bounds=(-2, 2), seed=0)
-        2 basins, 20 starts, 516 evaluations, 1,084 saved by merging 18
+        2 basins, 20 starts, 516 evaluations; 18 merged, which saved 1,084 iterations
             value  starts  x         stopped because
         -0.253791       8  -1.0299   the gradient is below gtol
          0.245963      12  0.967149  the gradient is below gtol

@@ -34,13 +34,14 @@ class Lockstep(ABC, Generic[D]):
         Args:
             iterations: for one start; all together may make so many for each.
             every: iterations of each between two looks for those that have met.
-            met: finds them; None: nobody looks.
+            met: finds them; None: nobody looks, and each goes on as far as it may.
             spent: the reason to stop when no iterations are left.
 
         Raises:
             NonFiniteLoss: the last one is lost.
         """
         self._limit, left = iterations, iterations * len(self._parent)
+        every = iterations if met is None else every
         while going := [i for i in self.ends() if not self.descents[i].reason]:
             stride = min(every, left // len(going))
             if stride == 0:

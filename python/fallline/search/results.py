@@ -40,7 +40,7 @@ class Minimum(NamedTuple):
     def __repr__(self) -> str:
         return (
             f"Minimum: {self.value:.6g} at {short(self.x)}\n"
-            f"{self.iterations:,} iterations, {self.evaluations:,} evaluations; {self.stop_reason}"
+            f"{_counted(self.iterations, 'iteration')}, {self.evaluations:,} evaluations; {self.stop_reason}"
         )
 
 
@@ -66,7 +66,7 @@ class Basin(NamedTuple):
         return self.minimum.value
 
     def __repr__(self) -> str:
-        return f"Basin: {self.value:.6g} at {short(self.x)}, {len(self.starts)} starts"
+        return f"Basin: {self.value:.6g} at {short(self.x)}, {_counted(len(self.starts), 'start')}"
 
 
 class Minima(NamedTuple):
@@ -136,7 +136,7 @@ class ModelBasin(NamedTuple):
         return self.scores["loss"]
 
     def __repr__(self) -> str:
-        return f"ModelBasin: loss {self.loss:.6g}, {len(self.starts)} starts"
+        return f"ModelBasin: loss {self.loss:.6g}, {_counted(len(self.starts), 'start')}"
 
 
 class MultiStart(NamedTuple):
@@ -190,8 +190,13 @@ class MultiStart(NamedTuple):
 
 def _title(labels: Array, basins: int, work: str, merged: int, saved: int, unit: str) -> str:
     lost = np.count_nonzero(labels < 0)
-    starts = f"{len(labels)} starts{f' ({lost} lost)' if lost else ''}"
-    return f"{basins} basins, {starts}, {work}; {merged} merged, which saved {saved:,} {unit}"
+    merging = f"; {merged} merged, which saved {saved:,} {unit}" if merged else ""
+    starts = f"{_counted(len(labels), 'start')}{f' ({lost} lost)' if lost else ''}"
+    return f"{_counted(basins, 'basin')}, {starts}, {work}{merging}"
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 2) -> str:

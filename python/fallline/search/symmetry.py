@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from fallline.model import Model
     from fallline.typing import Float64Array
 
-ODD = frozenset({"linear", "softsign", "tanh"})  # activations with f(−z) = −f(z)
+# Activations with f(−z) = c − f(z), and c: a unit whose incoming weights change sign can be made good for after it.
+MIRRORED = {"hard_sigmoid": 1.0, "linear": 0.0, "sigmoid": 1.0, "softsign": 0.0, "tanh": 0.0}
+
+
+class _Weights(NamedTuple):
+    """Of one fully connected layer; mirror is the c of its activation, or None."""
+
+    kernel: Float64Array
+    bias: Float64Array
+    use_bias: bool
+    mirror: float | None
 
 
 def check_stack(layers: Sequence[Layer], operation: str) -> None:
@@ -25,7 +35,7 @@ def check_stack(layers: Sequence[Layer], operation: str) -> None:
         ValueError: another layer, which may tell its units apart.
     """
     for i, layer in enumerate(layers):
-        if not isinstance(layer, Dense | Activation | Dropout | Input | Rescale):
+        if type(layer) is not Dense and not isinstance(layer, Activation | Dropout | Input | Rescale):
             expected = (
                 "Dense, Activation, Dropout or Rescale, to compare weights; merge='outputs' takes all layers"
             )
@@ -35,24 +45,25 @@ def check_stack(layers: Sequence[Layer], operation: str) -> None:
 def canonical(model: Model) -> Float64Array:
     """Return all weights, flat, of the same function with its hidden units in order: by bias, then by outgoing norm.
 
-    Units with an odd activation are given the sign that makes their largest incoming weight positive.
+    Before that, units whose activation allows it are given the sign that makes their largest incoming weight positive.
     """
-    stack: list[
-        tuple[Float64Array, Float64Array, bool]
-    ] = []  # incoming weights with the bias below, bias, oddness
+    layers: list[_Weights] = []
     for layer in model.layers:
         if isinstance(layer, Dense):
-            kernel = layer.kernel.astype(np.float64)
-            bias = layer.bias.astype(np.float64) if layer.use_bias else np.zeros(layer.units)
-            stack.append((kernel, bias, layer.activation in ODD))
-        elif stack and layer.last_activation():
-            kernel, bias, odd = stack[-1]
-            stack[-1] = kernel, bias, odd and layer.last_activation() in ODD
-    for (kernel, bias, odd), (outgoing, _, _) in itertools.pairwise(stack):
-        incoming = np.vstack([kernel, bias])
-        largest = incoming[np.abs(incoming).argmax(axis=0), np.arange(len(bias))]
-        signs = np.where(odd & (largest < 0), -1, 1)
-        order = np.lexsort((np.linalg.norm(outgoing, axis=1), signs * bias))
-        kernel[:], bias[:] = (signs * kernel)[:, order], (signs * bias)[order]
-        outgoing[:] = (signs[:, np.newaxis] * outgoing)[order]
-    return np.concatenate([array.ravel() for kernel, bias, _ in stack for array in (kernel, bias)])
+            bias = layer.bias if layer.use_bias else np.zeros(layer.units)
+            mirror = MIRRORED.get(layer.activation)
+            layers.append(_Weights(layer.kernel.astype(float), bias.astype(float), layer.use_bias, mirror))
+        elif layers and (isinstance(layer, Rescale) or layer.last_activation() not in (None, "linear")):
+            plain = layers[-1].mirror == 0 and not isinstance(layer, Rescale)
+            mirror = MIRRORED.get(layer.last_activation() or "") if plain else None
+            layers[-1] = layers[-1]._replace(mirror=mirror)
+    for hidden, after in itertools.pairwise(layers):
+        incoming = np.vstack([hidden.kernel, hidden.bias])
+        largest = incoming[np.abs(incoming).argmax(axis=0), np.arange(len(hidden.bias))]
+        turned = (largest < 0) & (hidden.mirror == 0 or (hidden.mirror is not None and after.use_bias))
+        signs = np.where(turned, -1.0, 1.0)
+        after.bias[:] += (hidden.mirror or 0.0) * after.kernel[turned].sum(axis=0)
+        order = np.lexsort((np.linalg.norm(after.kernel, axis=1), signs * hidden.bias))
+        hidden.kernel[:], hidden.bias[:] = (signs * hidden.kernel)[:, order], (signs * hidden.bias)[order]
+        after.kernel[:] = (signs[:, np.newaxis] * after.kernel)[order]
+    return np.concatenate([array.ravel() for each in layers for array in (each.kernel, each.bias)])
