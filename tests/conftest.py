@@ -14,6 +14,9 @@ import pytest
 
 import fallline as fl
 
+for name in fl.__all__:  # some are imported when they are asked for
+    getattr(fl, name)
+
 
 @pytest.fixture(autouse=True)
 def default_threads():

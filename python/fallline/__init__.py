@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fallline import (
     activations,
     callbacks,
@@ -15,7 +18,6 @@ from fallline import (
     regularizers,
     samplers,
     schedules,
-    search,
 )
 from fallline._core import NonFiniteLoss, __version__
 from fallline.averages import ewa
@@ -33,7 +35,6 @@ from fallline.callbacks import (
 )
 from fallline.constraints import MaxNorm
 from fallline.diagnosis import Diagnosis, diagnose
-from fallline.fleet import fit_many
 from fallline.history import History
 from fallline.initializers import (
     Constant,
@@ -105,7 +106,11 @@ from fallline.optimizers import (
 )
 from fallline.regularizers import L1, L1L2, L2, Regularizer
 from fallline.runtime import get_num_threads, set_num_threads, show_config, threads
-from fallline.search import Basin, Minima, Minimum, ModelBasin, MultiStart, minimize, multi_start
+
+if TYPE_CHECKING:
+    from fallline import search
+    from fallline.fleet.fit_many import fit_many
+    from fallline.search import Basin, Minima, Minimum, ModelBasin, MultiStart, minimize, multi_start
 
 __all__ = [
     "BFGS",
@@ -217,3 +222,22 @@ __all__ = [
     "show_config",
     "threads",
 ]
+
+# Most scripts fit one model: what is for many of them, or for functions, is imported when it is asked for.
+_LATER = {
+    "search": {"Basin", "Minima", "Minimum", "ModelBasin", "MultiStart", "minimize", "multi_start"},
+    "fleet": {"fit_many"},
+}
+
+
+def __getattr__(name: str) -> Any:
+    for package, names in _LATER.items():
+        if name in {package, *names}:
+            module = import_module(f"fallline.{package}")
+            globals().update({known: getattr(module, known) for known in names})
+            return module if name == package else globals()[name]
+    raise AttributeError(f"module 'fallline' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -39,3 +39,18 @@ def test_import_is_silent():
         [sys.executable, "-W", "error", "-c", "import fallline"], capture_output=True, check=True
     )
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_what_is_rarely_needed_is_imported_when_it_is_asked_for():
+    code = """
+import sys
+import fallline as fl
+late = {"fallline.search", "fallline.fleet"}
+assert not late & set(sys.modules)
+assert "minimize" in dir(fl) and "fit_many" in dir(fl)
+assert fl.minimize is fl.search.minimize and callable(fl.fit_many)
+from fallline import multi_start
+assert late <= set(sys.modules)
+assert not hasattr(fl, "minimise")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
