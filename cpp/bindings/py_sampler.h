@@ -48,9 +48,7 @@ class PySampler {
     learning(Claim::writing, [&](LearningSampler& own) { own.set_state(named); });
   }
 
-  py::tuple pickled() const {
-    return py::make_tuple(spec_, sampler_->rows(), values_, get_state());
-  }
+  py::tuple pickled() const { return py::make_tuple(spec_, sampler_->rows(), values_, get_state()); }
   static PySampler unpickled(const py::tuple& t) {
     PySampler made(t[0], py::cast<std::int64_t>(t[1]), t[2]);
     made.set_state(t[3]);

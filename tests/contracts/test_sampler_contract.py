@@ -278,6 +278,7 @@ OF_OTHER_ROWS = {
     "a class": (samplers.Shuffled, r"write Shuffled\(\)"),
     "no sampler": (3, "sampler is 3"),
     "no name": ("shufled", "did you mean 'shuffled'"),
+    "no name of its own": ("weighted", "expected one of 'awsgd', 'balanced'"),
     "nothing left": (samplers.Weighted([0.0] * (N - 1) + [1.0]), "not held out"),
 }
 
@@ -319,6 +320,19 @@ def test_a_sampler_stands_alone(case, rows):
         whole.fit(*rows, sampler=sampler)
     with refuses(ValueError, "sampler"):
         whole.fit(*rows, epochs=1, sampler=sampler)
+
+
+@variants
+def test_a_chain_goes_on_with_it(case, options, rows):
+    models, whole, parts = [], case.make(**options), case.make(**options)
+    for optimizer, sampler in ((fl.SGD(0.1), whole), (fl.Chain([(fl.SGD(0.1), 2)] * 2), parts)):
+        model = fl.Model([fl.Input(3), fl.Dense(8, "tanh"), fl.Dense(2, "softmax")], seed=3)
+        model.compile(optimizer, "cross_entropy")
+        model.fit(*rows, batch_size=5, epochs=4, sampler=sampler)
+        models.append(model)
+    assert_same_bits(models[0].get_weights(), models[1].get_weights())
+    if case.learns:
+        assert_same_bits([whole.probabilities], [parts.probabilities])
 
 
 def test_weights_are_those_that_were_asked_for():

@@ -129,8 +129,6 @@ class Weighted(Sampler):
         >>> history = model.fit(np.eye(4), np.ones(4), epochs=2, sampler=sampler)
     """
 
-    name = "weighted"
-
     def __init__(self, weights: ArrayLike, unbiased: bool = False) -> None:
         kind = "Weighted"
         given = np.asarray(weights)
@@ -153,4 +151,4 @@ class Weighted(Sampler):
         """Return the core's sampler for the rows of a fit."""
         weights = per_row(self.weights, "weights", rows)
         self._check(OPERATION, "sampler.weights", weights, "a positive one among the rows not held out")
-        return _core.Sampler({"name": self.name, "unbiased": float(self.unbiased)}, len(weights), weights)
+        return _core.Sampler({"name": "weighted", "unbiased": float(self.unbiased)}, len(weights), weights)

@@ -32,8 +32,7 @@ class Sampler(Declaration):
     """
 
     namespace = "samplers."
-    # What the core calls it.
-    name: str
+    name: str  # for fit(sampler=...), of those that need no arguments
 
     def core(self, rows: Rows) -> _core.Sampler:
         """Return the core's sampler for the rows of a fit.
