@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -196,6 +198,20 @@ def test_starts_whose_loss_is_not_finite_are_lost():
                 assert i not in lost
         with refuses(fl.NonFiniteLoss, "multi_start: "):
             fl.multi_start(model(9e9), x, x, 3, epochs=300)
+
+
+def test_an_interruption_keeps_what_is_done():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            fl.multi_start(xor(4, fl.Adam(0.01)), X, Y, 3, epochs=10_000_000, check_every=50)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    found = caught.value.found
+    assert 0 < found.epochs < 30_000_000
+    assert {basin.stop_reason for basin in found.basins} == {"interrupted"}
+    assert found.best.predict(X).shape == (4, 1)
 
 
 def test_the_probe_decides_what_is_alike():

@@ -68,7 +68,7 @@ class StatefulNetwork(Network):
         Example:
             >>> import fallline as fl
             >>> model = fl.Model([fl.Input(2), fl.Dense(3)], seed=0)
-            >>> (model.anew(seed=1).get_weights()[0] != model.get_weights()[0]).all()
+            >>> bool((model.anew(seed=1).get_weights()[0] != model.get_weights()[0]).all())
             True
         """
         state = {

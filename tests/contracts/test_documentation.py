@@ -20,6 +20,11 @@ BASES = {
     fl.samplers.Sampler,
     fl.NonFiniteLoss,
     fl.Diagnosis,
+    fl.Basin,
+    fl.Minima,
+    fl.Minimum,
+    fl.ModelBasin,
+    fl.MultiStart,
 }
 
 
@@ -72,7 +77,7 @@ def is_api(thing):
     """Whether a user calls it with arguments to look up."""
     return thing.__module__.split(".")[1] in (
         "layers", "optimizers", "losses", "metrics", "regularizers", "schedules", "callbacks", "model", "ops",
-        "runtime", "averages", "diagnosis", "samplers"
+        "runtime", "averages", "diagnosis", "samplers", "search"
     )  # fmt: skip
 
 

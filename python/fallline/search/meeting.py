@@ -73,8 +73,8 @@ def spread_of(outputs: Float64Array) -> float:
     """Return the root mean square of outputs (..., width) around the mean of each column.
 
     Example:
-        >>> spread_of(np.array([[1.0, 5.0], [3.0, 9.0]])) ** 2
-        2.5
+        >>> spread_of(np.array([[1.0, 5.0], [3.0, 7.0]]))
+        1.0
     """
     rows = outputs.reshape(-1, outputs.shape[-1])
     return float(np.sqrt(rows.var(axis=0).mean()))

@@ -78,6 +78,7 @@ def multi_start(
         a basin, or with the same weights.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C; its attribute `found` is the MultiStart of all that is done.
         RuntimeError: the model is not compiled.
         TypeError: an argument of the wrong kind.
         ValueError: an argument out of range, wrong shapes, or layers whose weights cannot be compared.
@@ -89,7 +90,7 @@ def multi_start(
         >>> X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
         >>> model = fl.Model([fl.Dense(2, activation="tanh"), fl.Dense(1)], seed=0)
         >>> model.compile(fl.SGD(0.1, momentum=0.9), "mse")
-        >>> found = fl.multi_start(model, X, y, starts=20, epochs=400)
+        >>> found = fl.multi_start(model, X, y, starts=20, epochs=400, check_every=50)
         >>> found
         2 basins, 20 starts, 8,000 epochs; 18 merged, which saved ... epochs
                loss  starts  epochs  stopped because
@@ -129,9 +130,13 @@ def multi_start(
     replicas = {i: Replica(made) for i, made in enumerate(models)}
     team = Fleet if _runs_in_the_core(model, network) else OneByOne
     arguments = {"batch_size": batch_size, "sample_weight": sample_weight, "shuffle": shuffle}
+    interrupt = None
     with closing(team(models, X, y, **arguments)) as trainers:
         lockstep = Replicas(replicas, trainers)
-        lockstep.advance(limit, every, None if merge is None else met, "epochs are spent")
+        try:
+            lockstep.advance(limit, every, None if merge is None else met, "epochs are spent")
+        except KeyboardInterrupt as signal:
+            interrupt = signal
     scores = {i: models[i].evaluate(X, y, sample_weight=sample_weight) for i in lockstep.ends()}
     for i, score in scores.items():
         replicas[i].value = score["loss"]
@@ -139,9 +144,14 @@ def multi_start(
     for i, numbers in lockstep.basins(met_at_last).items():
         labels[numbers] = len(basins)
         end = replicas[i]
-        basins.append(ModelBasin(end.model, scores[i], np.array(numbers), end.iterations, end.reason))
+        reason = end.reason or "interrupted"
+        basins.append(ModelBasin(end.model, scores[i], np.array(numbers), end.iterations, reason))
     total = sum(replica.iterations for replica in replicas.values())
-    return MultiStart(tuple(basins), labels, lockstep.merged, total, lockstep.saved)
+    found = MultiStart(tuple(basins), labels, lockstep.merged, total, lockstep.saved)
+    if interrupt is not None:
+        vars(interrupt)["found"] = found
+        raise interrupt
+    return found
 
 
 def _runs_in_the_core(model: Model, network: _core.Network) -> bool:

@@ -70,9 +70,11 @@ class Replicas(Lockstep[Replica]):
 
     def go(self, numbers: Sequence[int], iterations: int) -> None:
         """Let some go on for so many epochs; those whose loss is not finite are lost."""
-        self._trainers.run([iterations if i in numbers else 0 for i in self.descents])
-        for i in numbers:
-            self.descents[i].measure(self._trainers.histories[i])
-        self.lose(self._trainers.not_finite)
+        try:
+            self._trainers.run([iterations if i in numbers else 0 for i in self.descents])
+        finally:
+            for i in numbers:
+                self.descents[i].measure(self._trainers.histories[i])
+            self.lose(self._trainers.not_finite)
         if not self.ends():
             raise _core.NonFiniteLoss(f"multi_start: {self._trainers.histories[numbers[-1]].stop_reason}")
