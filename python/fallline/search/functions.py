@@ -39,10 +39,10 @@ def minimize(
 ) -> Minimum | Minima:
     """Go down a function of any arrays with any optimizer, from one start or from many.
 
-    With many starts, all go on an iteration at a time. Every check_every iterations those that have met, ‖a − b‖ <=
-    merge_tolerance · (1 + ‖b‖), are merged: the lower one, b, goes on for both. The iterations that this saves are left
-    to the others: all together may make max_iterations for each start. The answer tells the basins apart, and how many
-    starts fell into each.
+    Many starts go down side by side. Every check_every iterations those that have met, ‖a − b‖ <= merge_tolerance ·
+    (1 + ‖b‖), are merged: the lower one, b, goes on for both. The iterations that this saves are left to the others:
+    all together may make max_iterations for each start. The answer tells the basins apart, and how many starts fell
+    into each.
 
     Merging is safe for descent in one dimension, where the learning rate is below 1 / (largest curvature) and the
     function has no valley narrower than the tolerance: a ball cannot pass another, and two whose slopes push them apart
