@@ -8,6 +8,13 @@
 #include "runtime/team.h"
 
 namespace fallline {
+namespace {
+
+// About a tenth of a millisecond of work on tiny networks: on a busy machine the start of a thread may take many times
+// that.
+constexpr double flops_worth_a_thread = 1e6;
+
+}  // namespace
 
 void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
   using Clock = std::chrono::steady_clock;
@@ -25,8 +32,10 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
     return a->begun() != b->begun() ? a->begun() : work(a) > work(b);
   });
 
+  double flops = 0;
+  for (const Job* job : open) flops += work(job);
   std::atomic<std::size_t> next{0};
-  run_team(threads_for(static_cast<double>(open.size())), [&](Team& team, int) {
+  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), [&](Team& team, int) {
     for (std::size_t i; (i = next++) < open.size();) {
       while (open[i]->left() > 0) {
         const double left = seconds - Seconds(Clock::now() - begun).count();
