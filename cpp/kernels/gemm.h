@@ -204,13 +204,22 @@ void rows_product(const RowsProduct<T>& p, int begin, int end) {
   }
 }
 
+// Columns of the gradient beyond the last are zero, whatever delta holds there.
+template <class T>
+void clear_padding(const WeightGradient<T>& p) {
+  constexpr int W = panel_width<T>;
+  if (p.columns <= lanes<T> && !p.accumulate)
+    for (int k = 0; k < p.end - p.begin; ++k) store(p.g + k * W + lanes<T>, Vec<T>{});
+  if (p.columns % lanes<T> == 0) return;
+  const int last = p.columns / lanes<T> * lanes<T>;  // the register where the columns end
+  for (T* g = p.g + last; g < p.g + (p.end - p.begin) * W; g += W) store(g, first_lanes<T>(load(g), p.columns - last));
+}
+
 // The gradient of one strip of weights, summed over the batch in the order of its rows.
 template <class T>
 void weight_gradient(const WeightGradient<T>& p) {
   constexpr int W = panel_width<T>;
   const auto& use = p.columns <= lanes<T> ? tiles<T, 1, AlongRows, Keep> : tiles<T, 2, AlongRows, Keep>;
-  if (p.columns <= lanes<T> && !p.accumulate)
-    for (int k = 0; k < p.end - p.begin; ++k) store(p.g + k * W + lanes<T>, Vec<T>{});
   for (int top = 0; top < p.rows; top += gradient_rows) {
     const int rows = std::min(gradient_rows, p.rows - top);
     const bool fresh = top == 0 && !p.accumulate;
@@ -227,9 +236,7 @@ void weight_gradient(const WeightGradient<T>& p) {
       k += columns;
     }
   }
-  if (p.columns % lanes<T> == 0) return;
-  const int last = p.columns / lanes<T> * lanes<T>;  // the register where the columns end
-  for (T* g = p.g + last; g < p.g + (p.end - p.begin) * W; g += W) store(g, first_lanes<T>(load(g), p.columns - last));
+  clear_padding(p);
 }
 
 // Sums of one panel's columns over the rows, in their order: the gradient of a bias.

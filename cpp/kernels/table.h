@@ -44,6 +44,15 @@ struct WeightGradient {
   bool accumulate;
 };
 
+// A matrix without its zeros, in tiles of lines, which are rows or columns: for each position where a line of the tile
+// is not zero, the position and the elements of all its lines.
+template <class T>
+struct SparseTiles {
+  const std::int64_t* first;     // entry of each tile, and the end
+  const std::int32_t* position;  // [entries]
+  const T* value;                // [entries][tile_rows]
+};
+
 // Loss and gradient of rows; see losses.h.
 template <class T>
 struct LossRows {
@@ -115,7 +124,7 @@ struct Source {
 
 template <class T>
 struct KernelTable {
-  int panel_width;
+  int panel_width, tile_rows;
   const ActivationKernels<T>* activations;
   int activation_count;
   const LossKernel<T>* losses;
@@ -125,6 +134,9 @@ struct KernelTable {
   void (*average)(T* average, const T* w, std::ptrdiff_t n, double share);
 
   void (*weight_gradient)(const WeightGradient<T>&);
+  // The same products with the nonzeros of a, without f; of x.
+  void (*sparse_rows)(const SparseTiles<T>& a, const RowsProduct<T>&, int row_begin, int row_end);
+  void (*sparse_gradient)(const SparseTiles<T>& x, const WeightGradient<T>&);
   void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel
   void (*transpose)(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride);
   double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double l1_slope);

@@ -9,6 +9,7 @@
 #include "pieces.h"
 #include "row_squares.h"
 #include "rows.h"
+#include "sparse.h"
 #include "table.h"
 #include "update.h"
 
@@ -57,6 +58,7 @@ KernelTable<T> kernel_table() {
   static_assert(panel_width<T> <= max_panel_width);
   KernelTable<T> t{};
   t.panel_width = panel_width<T>;
+  t.tile_rows = tile_rows;
   t.activations = activation_kernels<T>(Activations{});
   t.activation_count = Activations::size;
   t.losses = loss_kernels<T>(ElementwiseLosses{}, ClassLosses{});
@@ -65,6 +67,8 @@ KernelTable<T> kernel_table() {
   t.optimizer_count = Optimizers::size;
   t.average = average<T>;
   t.weight_gradient = weight_gradient<T>;
+  t.sparse_rows = sparse_rows<T>;
+  t.sparse_gradient = sparse_gradient<T>;
   t.column_sums = column_sums<T>;
   t.transpose = transpose<T>;
   t.penalize = penalize<T>;

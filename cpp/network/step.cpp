@@ -9,7 +9,9 @@ namespace fallline {
 namespace {
 
 // Batches larger than this are taken in pieces, which bounds the memory for activations.
-constexpr int largest_piece = 4096;
+constexpr int largest_batch = 4096;
+// Rows of a piece: its activations stay in the nearer caches. Tiles of every target go into its quarters.
+constexpr int piece_rows = 1008;
 // Below this much work a thread costs more in waiting than it saves.
 constexpr double flops_worth_a_thread = 1e5;
 // Gradients that wait for their update in a thread's first-level cache.
@@ -17,10 +19,11 @@ constexpr std::ptrdiff_t cache_size = 2048;
 // What updating one weight costs, in FLOPs of matrix product.
 constexpr double flops_of_update = 60;
 
-// The part [first, second) of n that falls to thread t of size.
-std::pair<int, int> share(int n, int t, int size) {
+// The part [first, second) of n that falls to thread t of size, in whole grains.
+std::pair<int, int> share(int n, int t, int size, int grain = 1) {
   if (size == 1) return {0, n};
-  const auto cut = [&](int i) { return static_cast<int>(static_cast<std::int64_t>(n) * i / size); };
+  const std::int64_t grains = (n + grain - 1) / grain;
+  const auto cut = [&](int i) { return std::min(static_cast<int>(grains * i / size) * grain, n); };
   return {cut(t), cut(t + 1)};
 }
 
@@ -32,8 +35,8 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
       data_(data),
       kernels_(kernels<T>()),
       through_arena_(route == GradientRoute::arena || network.settings().needs_norms() ||
-                     (batch_size > largest_piece && !network.needs_whole_batch())),
-      capacity_(network.needs_whole_batch() ? batch_size : std::min(batch_size, largest_piece)),
+                     (batch_size > largest_batch && !network.needs_whole_batch())),
+      capacity_(through_arena_ && !network.needs_whole_batch() ? std::min(batch_size, piece_rows) : batch_size),
       work_(network, capacity_, true),
       penalties_(network.strips().size()),
       squares_(network.strips().size()) {
@@ -92,7 +95,8 @@ double Step<T>::batch_weight(const std::int64_t* index, int rows) const {
 template <class T>
 void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows,
                          std::uint64_t number, double scale) {
-  const auto [begin, end] = share(rows, thread, team.size());
+  const bool sparse = sparse_layer_ >= 0;
+  const auto [begin, end] = share(rows, thread, team.size(), sparse ? kernels_.tile_rows : 1);
   const Pass pass{true, network_.seed(), number, first_row, begin, end, rows, thread, team.size()};
   const int depth = network_.trained_depth();
   const auto barrier_for = [&](const Layer<T>& layer) {
@@ -106,11 +110,11 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   };
 
   prepare(team, pass);
-  kernels_.gather(data_.x, index, network_.inputs(), work_.x, begin, end);
-  for (int i = 0; i < depth; ++i) {
+  if (!sparse) kernels_.gather(data_.x, index, network_.inputs(), work_.x, begin, end);
+  for (int i = std::max(sparse_layer_, 0); i < depth; ++i) {
     const Layer<T>& layer = network_.layer(i);
     barrier_for(layer);
-    if (!interrupted()) layer.forward(pass, work_.places[static_cast<std::size_t>(i)]);
+    if (!interrupted()) layer.forward(pass, place(i, first_row));
     barrier_for(layer);
   }
   const Panels<T> y = depth > 0 ? work_.y[static_cast<std::size_t>(depth - 1)] : work_.x;
@@ -286,7 +290,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
             group != strips_[start].group)
           break;
         T* g = through_arena_ ? gradient_.data() + strip.offset : cache + (strip.offset - offset);
-        layer->gradient(strip, work_.places[static_cast<std::size_t>(strip.layer)], piece, g, done > 0);
+        layer->gradient(strip, place(strip.layer, done), piece, g, done > 0);
         if (complete && finishing) finish_gradient(i, g);
         end += strip.size;
       }

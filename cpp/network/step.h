@@ -45,6 +45,11 @@ class Step {
   // As run, but ends with the gradient in the arena.
   Result gradients(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number);
 
+  // Every batch to come will be these rows: if they are mostly zeros when they come to the first layer that learns, the
+  // rest is kept for it, and what lies before it is not done again. False if it was interrupted; it may be called
+  // again.
+  bool keep(const std::int64_t* index, int rows);
+
   // Of the last batch; valid on thread 0 after run().
   double loss() const { return network_.objective().total(loss_sum_, weight_sum_) + penalty_; }
   double loss_sum() const { return loss_sum_; }      // weighted sum over rows
@@ -83,6 +88,11 @@ class Step {
                     double learning_rate);
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   double scale);
+  // Of the layer, in the piece that begins with this row.
+  const Place<T>& place(int layer, int row) const {
+    return layer == sparse_layer_ ? sparse_places_[static_cast<std::size_t>(row / capacity_)]
+                                  : work_.places[static_cast<std::size_t>(layer)];
+  }
   void finish_gradient(std::size_t i, T* g);  // of strips_[i]
   void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
   T sampled_weight(std::int64_t row) const;
@@ -101,6 +111,9 @@ class Step {
   bool through_arena_;
   int capacity_;
   Workspace<T> work_;
+  int sparse_layer_ = -1;  // whose places, one for each piece of the batch, hold the nonzeros_
+  std::vector<Place<T>> sparse_places_;
+  std::vector<Nonzeros<T>> nonzeros_;
   Buffer<T> gradient_;            // the arena, if it is used
   std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
   std::vector<Work> strips_;

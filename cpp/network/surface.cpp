@@ -62,6 +62,10 @@ double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   if (!step_) {
     step_.emplace(network_, *data_, rows, GradientRoute::arena);
     step_->stop_beyond(interrupts_);
+    if (!step_->keep(order_.data(), rows)) {
+      step_.reset();
+      throw Interrupted();
+    }
   }
   set(x);
   auto result = Result::done;

@@ -18,6 +18,8 @@ class Dense : public Layer<T> {
 
   Elementwise<T> fused_activation() const override { return activation_; }
 
+  bool takes_nonzeros() const override { return true; }
+
   std::vector<Parameter> parameters() const override {
     std::vector<Parameter> all{{this->index(), "kernel", this->inputs(), this->outputs(), false, spec_}};
     if (use_bias_) all.push_back({this->index(), "bias", 1, this->outputs(), true, spec_});
@@ -40,7 +42,9 @@ class Dense : public Layer<T> {
     const T* panel = at.delta.data + strip.column / this->width() * at.delta.stride;
     const int columns = std::min(this->width(), this->outputs() - strip.column);
     if (strip.role == bias_role) return this->kernels().column_sums(panel, columns, rows, g, accumulate);
-    this->kernels().weight_gradient({at.x, strip.begin, strip.end, panel, columns, rows, g, accumulate});
+    const WeightGradient<T> product{at.x, strip.begin, strip.end, panel, columns, rows, g, accumulate};
+    if (at.nonzeros) return this->kernels().sparse_gradient(at.nonzeros->columns(), product);
+    this->kernels().weight_gradient(product);
   }
 
   void add_row_squares(const Pass& pass, const Place<T>& at, double* squares) const override {
@@ -63,8 +67,12 @@ class Dense : public Layer<T> {
   }
 
   void multiply(const Pass& pass, const Place<T>& at, const T* kernel) const {
-    this->kernels().activations[activation_.index].forward(
-        {at.x, this->inputs(), kernel, bias_, at.y, this->outputs(), {}, activation_.parameter}, pass.begin, pass.end);
+    const RowsProduct<T> product{at.x, this->inputs(), kernel, bias_, at.y, this->outputs(), {}, activation_.parameter};
+    const auto& activation = this->kernels().activations[activation_.index];
+    if (!at.nonzeros) return activation.forward(product, pass.begin, pass.end);
+    this->kernels().sparse_rows(at.nonzeros->rows(), product, pass.begin, pass.end);
+    if (activation_.index != 0)
+      activation.value(at.y, at.y, this->outputs(), activation_.parameter, pass.begin, pass.end);
   }
   void multiply_back(const Pass& pass, const Place<T>& at, const T* transposed, Elementwise<T> below) const {
     this->kernels().activations[below.index].backward(

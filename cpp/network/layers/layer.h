@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/table.h"
+#include "network/nonzeros.h"
 #include "network/parameters.h"
 #include "network/spec.h"
 #include "runtime/dispatch.h"
@@ -45,6 +46,7 @@ struct Place {
   Panels<T> dx;           // gradient with respect to x; data is nullptr if nobody wants it
   T* scratch = nullptr;   // what forward leaves for backward: scratch_size() elements
   Panels<const T> partner_y, partner_delta;  // y and delta of its partner
+  const Nonzeros<T>* nonzeros = nullptr;     // of x, instead of x
 };
 
 template <class T>
@@ -75,6 +77,8 @@ class Layer {
   // True if forward and backward look across rows: the step puts barriers around them, and each thread takes its share
   // of the columns of all rows.
   virtual bool needs_whole_batch() const { return false; }
+  // True if forward and gradient can do with the nonzeros of x.
+  virtual bool takes_nonzeros() const { return false; }
   // True for a layer of the user's: the network runs on one thread, and backward is called even where nobody wants dx.
   virtual bool foreign() const { return false; }
   // Memory for one step over so many rows.

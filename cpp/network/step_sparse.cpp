@@ -1,0 +1,47 @@
+// What a step does for a batch that never changes: zeros in it need not be multiplied each time.
+#include <algorithm>
+#include <utility>
+
+#include "network/step.h"
+#include "runtime/interrupt.h"
+
+namespace fallline {
+
+// Zeros are left out if at most this share of the elements remains, and no more elements than that.
+constexpr double largest_share = 0.6, most_nonzeros = 1 << 27;
+
+template <class T>
+bool Step<T>::keep(const std::int64_t* index, int rows) {
+  const int first = network_.lowest_trained();
+  if (first == network_.depth() || !network_.layer(first).takes_nonzeros()) return true;
+  for (int i = 0; i < first; ++i) {
+    const Layer<T>& layer = network_.layer(i);
+    if (layer.foreign() || layer.needs_whole_batch() || layer.only_in_training() || layer.prepares()) return true;
+  }
+  for (int i = first; i < network_.depth(); ++i)
+    if (const int partner = network_.layer(i).partner; partner >= 0 && partner < first) return true;
+
+  const Place<T>& place = work_.places[static_cast<std::size_t>(first)];
+  const int inputs = network_.layer(first).inputs();
+  std::vector<Nonzeros<T>> pieces;
+  double size = 0;
+  for (int done = 0; done < rows; done += capacity_) {
+    if (interrupt_count() > interrupts_) return false;
+    const int piece = std::min(capacity_, rows - done);
+    const Pass pass{true, network_.seed(), 0, done, 0, piece, piece};
+    kernels_.gather(data_.x, index + done, network_.inputs(), work_.x, 0, piece);
+    for (int i = 0; i < first; ++i) network_.layer(i).forward(pass, work_.places[static_cast<std::size_t>(i)]);
+    size += pieces.emplace_back(kernels_, place.x, piece, inputs).size();
+    const double all = static_cast<double>(inputs) * (done + piece);
+    if (size > std::min(largest_share * all, most_nonzeros)) return true;
+  }
+  nonzeros_ = std::move(pieces);
+  for (const Nonzeros<T>& each : nonzeros_) sparse_places_.emplace_back(place).nonzeros = &each;
+  sparse_layer_ = first;
+  return true;
+}
+
+template bool Step<float>::keep(const std::int64_t*, int);
+template bool Step<double>::keep(const std::int64_t*, int);
+
+}  // namespace fallline
