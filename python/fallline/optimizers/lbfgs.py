@@ -18,8 +18,9 @@ class LBFGS(QuasiNewton):
     It is the method of choice where all rows fit into a step and the loss is to be brought down to its last digits:
     small data, fits of functions, the end of a Chain. It is the wrong one for large data, where an epoch of Adam
     makes hundreds of updates for the price of one of these; it takes no mini-batches, no dropout; and like all
-    descents it ends in the valley it starts in. In float32 the search ends where rounding hides the slope:
-    dtype="float64" goes further.
+    descents it ends in the valley it starts in. fit() keeps rows that are mostly zeros, such as images, a second
+    time without them, up to 2²³ numbers, and saves the products with zero. In float32 the search ends where
+    rounding hides the slope: dtype="float64" goes further.
 
     Args:
         history: pairs (s, y) kept, >= 1; two vectors of all weights each. Default 10.
