@@ -51,6 +51,53 @@ def regression(optimizer, dtype="float64"):
     return model
 
 
+@pytest.fixture
+def bowl(rng):
+    """(x − 1)ᵀA(x − 1) / 2 in six dimensions, and A."""
+    root = rng.normal(size=(6, 6))
+    curvature = root @ root.T + np.eye(6)
+
+    def function(x, gradient=None):
+        slope = curvature @ (x - 1)
+        if gradient is not None:
+            gradient[:] = slope
+        return slope @ (x - 1) / 2
+
+    return function, curvature
+
+
+EXACT = {
+    "c1": 1e-7,
+    "c2": 1e-6,
+    "gtol": 0.0,
+    "ftol": 0.0,
+}  # line searches that interpolate, which on a parabola is exact
+
+
+@BOTH
+def test_a_quadratic_ends_after_as_many_exact_steps_as_variables(make, bowl):
+    function, curvature = bowl
+    minimizer, _ = descend(make(**EXACT), function, np.zeros(6), iterations=6)
+    np.testing.assert_allclose(minimizer.x, 1, atol=1e-12)
+    assert np.abs(curvature @ (minimizer.x - 1)).max() < 1e-11 * np.abs(curvature @ np.ones(6)).max()
+    if make is fl.BFGS:
+        inverse = minimizer.get_state()["inverse_hessian"].reshape(6, 6)
+        np.testing.assert_allclose(inverse, np.linalg.inv(curvature), atol=1e-11)
+
+
+@BOTH
+def test_exact_steps_on_a_quadratic_are_those_of_conjugate_gradients(make, bowl):
+    function, curvature = bowl
+    x, g = np.zeros(6), -curvature @ np.ones(6)
+    d = -g
+    for steps in range(1, 6):
+        x = x + (g @ g) / (d @ curvature @ d) * d
+        after = curvature @ (x - 1)
+        d, g = (after @ after) / (g @ g) * d - after, after
+        minimizer, _ = descend(make(**EXACT), function, np.zeros(6), iterations=steps)
+        np.testing.assert_allclose(minimizer.x, x, atol=1e-10)
+
+
 @pytest.mark.parametrize("n", [2, 10])
 @pytest.mark.parametrize("make, method", [(fl.BFGS, "BFGS"), (fl.LBFGS, "L-BFGS-B")])
 def test_rosenbrock_takes_about_the_iterations_of_scipy(make, method, n):

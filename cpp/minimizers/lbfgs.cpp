@@ -30,7 +30,8 @@ class LBFGS final : public QuasiNewton {
     };
     const Vector &count = part("pairs"), &steps = part("steps"), &changes = part("changes");
     const double pairs = count.size() == 1 ? count[0] : -1;
-    if (!(pairs >= 0 && pairs <= static_cast<double>(history_)) || pairs != std::floor(pairs))
+    const bool counts = pairs >= 0 && pairs <= static_cast<double>(history_) && pairs == std::floor(pairs);
+    if (!counts)
       throw std::invalid_argument("LBFGS.set_state: pairs is not a count up to history " + std::to_string(history_));
     const auto m = static_cast<std::size_t>(pairs);
     if (steps.size() != changes.size() || (m == 0 ? !steps.empty() : steps.size() % m != 0))

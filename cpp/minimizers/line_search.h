@@ -14,9 +14,8 @@ class LineSearch {
   // Options c1, c2, max_evaluations; counts its evaluations in `evaluations`.
   LineSearch(const Options& options, std::int64_t& evaluations);
 
-  // Goes from x, where f and its slope along p are known, and tries `step` first. False if no point is lower. If f
-  // throws, nothing was changed.
-  bool run(Function& f, const Vector& x, double value, double slope, const Vector& p, double step);
+  // Goes along p from a point whose value and slope are known, and tries `step` first. False if no point is lower.
+  bool run(Function& f, const Vector& from, double start, double slope, const Vector& p, double step);
 
   // The point found, and f there.
   Vector x, gradient;

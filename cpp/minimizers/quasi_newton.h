@@ -14,6 +14,9 @@ class QuasiNewton : public Minimizer {
   bool iterate(Function& f) final;
 
  protected:
+  void start(Function& f) final;
+
+ private:
   // Makes ready for n variables: forgets what was learned of another number of them. Throws if they are too many.
   virtual void take_up(std::size_t n) = 0;
   // -H g. Not called before something was learned.
@@ -23,8 +26,6 @@ class QuasiNewton : public Minimizer {
   virtual bool has_learned() const = 0;
   virtual void forget() = 0;
 
- private:
-  void start(Function& f) final;
   bool search(Function& f);
 
   double gtol_, ftol_;

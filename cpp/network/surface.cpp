@@ -60,12 +60,10 @@ double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   using Result = typename Step<T>::Result;
   const int rows = static_cast<int>(data_->rows);
   if (!step_) {
-    step_.emplace(network_, *data_, rows, GradientRoute::arena);
-    step_->stop_beyond(interrupts_);
-    if (!step_->keep(order_.data(), rows)) {
-      step_.reset();
-      throw Interrupted();
-    }
+    auto step = std::make_unique<Step<T>>(network_, *data_, rows, GradientRoute::arena);
+    step->stop_beyond(interrupts_);
+    if (!step->keep(order_.data(), rows)) throw Interrupted();
+    step_ = std::move(step);
   }
   set(x);
   auto result = Result::done;

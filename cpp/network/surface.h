@@ -1,6 +1,7 @@
 // The loss of all rows as a function of the weights that learn: what full-batch methods go down on.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 
@@ -11,7 +12,7 @@
 namespace fallline {
 
 // An evaluation was given up for a SIGINT.
-struct Interrupted {};
+struct Interrupted : std::exception {};
 
 // Points are the weights that learn, parameter by parameter, each row by row.
 template <class T>
@@ -38,7 +39,7 @@ class Surface final : public Function {
   std::vector<std::ptrdiff_t> places_;  // of each variable in the arena
   std::vector<std::int64_t> order_;
   std::optional<Workspace<T>> few_;  // where the rows stay if they are one block, made for the first value
-  std::optional<Step<T>> step_;      // made for the first gradient
+  std::unique_ptr<Step<T>> step_;    // made for the first gradient
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
 };
 
