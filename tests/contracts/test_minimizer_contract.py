@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -194,3 +196,23 @@ def test_its_arguments_print_save_and_refuse(case):
         case.make(**{**case.options, next(iter(inspect.signature(case.make).parameters)): "much"})
     with pytest.raises(AttributeError, match="read-only"):
         setattr(optimizer, next(iter(inspect.signature(case.make).parameters)), 1)
+
+
+@minimizers
+def test_ctrl_c_ends_between_two_points_from_which_it_goes_on(case, rng):
+    x = rng.normal(size=(20_000, 5))
+    y = np.sin(x[:, :2]) * x[:, 2:4]
+    model = fl.Model([fl.Input(5), fl.Dense(64, activation="tanh"), fl.Dense(2)], seed=3, dtype="float64")
+    model.compile(case(), "mse")
+    before = model.evaluate(x, y)["loss"]
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.15, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, y, epochs=10**6)
+    finally:
+        signal.signal(signal.SIGINT, own)
+    assert model.evaluate(x, y)["loss"] <= before
+    twin = copy.deepcopy(model)
+    assert model.fit(x, y, epochs=1).history == twin.fit(x, y, epochs=1).history
+    assert_same_model(model, twin)
