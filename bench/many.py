@@ -95,32 +95,61 @@ class Jax:
             updates, moments = self.optimizer.update(gradients, moments, weights)
             return optax.apply_updates(weights, updates), moments, loss
 
-        def epoch(state: Any, x: Any, y: Any, order: Any) -> Any:
-            def steps(state: Any, rows: Any) -> Any:
-                batch = x.at[rows].get(mode="promise_in_bounds"), y.at[rows].get(mode="promise_in_bounds")
-                weights, moments, losses = jax.vmap(step, in_axes=(0, 0, None, None))(*state, *batch)
-                return (weights, moments), losses.mean()
-
-            state, losses = jax.lax.scan(steps, state, order.reshape(case.steps, case.batch))
-            return state, losses.mean()
-
-        self.epoch = jax.jit(epoch, donate_argnums=0)
+        self.step = step
+        self.epoch = jax.jit(self.epoch_of, donate_argnums=0)
         self.reset()
         self.train(1)
         self.reset()
+
+    def epoch_of(self, state: Any, order: Any) -> Any:
+        """Train all networks on the rows in one order, (rows,); returns their mean loss."""
+
+        def steps(state: Any, rows: Any) -> Any:
+            weights, moments, losses = self.jax.vmap(self.step, in_axes=(0, 0, None, None))(
+                *state, *self.batch(rows)
+            )
+            return (weights, moments), losses.mean()
+
+        state, losses = self.jax.lax.scan(steps, state, order.reshape(self.case.steps, self.case.batch))
+        return state, losses.mean()
+
+    def batch(self, rows: Any) -> tuple[Any, Any]:
+        return tuple(each.at[rows].get(mode="promise_in_bounds") for each in (self.x, self.y))
 
     def reset(self) -> None:
         weights = [self.jnp.array(array, copy=True) for array in self.weights]
         self.state = weights, self.jax.vmap(self.optimizer.init)(weights)
 
+    def orders(self, shuffle: bool) -> NDArray[np.int32]:
+        rows = self.case.rows
+        return (self.generator.permutation(rows) if shuffle else np.arange(rows)).astype(np.int32)
+
     def train(self, epochs: int, shuffle: bool = True) -> NDArray[np.float64]:
         means = []
         for _ in range(epochs):
-            rows = self.case.rows
-            order = (self.generator.permutation(rows) if shuffle else np.arange(rows)).astype(np.int32)
-            self.state, mean = self.epoch(self.state, self.x, self.y, order)
+            self.state, mean = self.epoch(self.state, self.orders(shuffle))
             means.append(mean)
         return np.array(means, dtype=float)
+
+
+class JaxEach(Jax):
+    """The same with an order of its own for each network, as in fits one by one: the whole epoch of one vmapped."""
+
+    def epoch_of(self, state: Any, order: Any) -> Any:
+        """Train each network on the rows in its order, (networks, rows); returns their mean loss."""
+
+        def alone(state: Any, order: Any) -> Any:
+            def steps(state: Any, rows: Any) -> Any:
+                weights, moments, loss = self.step(*state, *self.batch(rows))
+                return (weights, moments), loss
+
+            return self.jax.lax.scan(steps, state, order.reshape(self.case.steps, self.case.batch))
+
+        state, losses = self.jax.vmap(alone)(state, order)
+        return state, losses.mean()
+
+    def orders(self, shuffle: bool) -> NDArray[np.int32]:
+        return np.stack([super(JaxEach, self).orders(shuffle) for _ in range(self.case.models)])
 
 
 CONTESTANTS: dict[str, Any] = {"fallline": Fallline, "numpy": Numpy, "jax": Jax}

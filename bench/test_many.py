@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.cases import MANY
-from bench.many import Fallline, Jax, Loop, Numpy
+from bench.many import Fallline, Jax, JaxEach, Loop, Numpy
 
 CASE = MANY["many"]
 EPOCHS = 5
@@ -21,12 +21,13 @@ CONTESTANTS = {
     "one by one": Loop,
     "numpy": Numpy,
     "jax": Jax,
+    "jax, each its order": JaxEach,
 }
 
 
 def contestant(name: str, steps: int = CASE.steps) -> Any:
     """Set up on the first steps of the case; skipped where its library is missing."""
-    if name == "jax":
+    if name.startswith("jax"):
         pytest.importorskip("optax")
     case = CASE.shortened(steps)
     return CONTESTANTS[name](case, *case.data(), [case.weights(seed) for seed in range(case.models)])
