@@ -73,6 +73,25 @@ def test_a_chain_may_be_cut_anywhere(cuts, tmp_path):
     assert_same_model(model, whole)
 
 
+@pytest.mark.parametrize("cut", [4, 10, 17, 31])
+def test_a_killed_chain_goes_on_in_its_stage(cut, tmp_path):
+    class Cut(fl.Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == cut:
+                raise InterruptedError
+
+    whole = network(search_descent_polish())
+    expected = whole.fit(X, Y, batch_size=2, validation_data=(X, Y)).history
+    backup = fl.BackupAndRestore(tmp_path / "backup.safetensors")
+    with pytest.raises(InterruptedError):
+        network(search_descent_polish()).fit(
+            X, Y, batch_size=2, validation_data=(X, Y), callbacks=[Cut(), backup]
+        )
+    model = network(search_descent_polish())
+    assert model.fit(X, Y, batch_size=2, validation_data=(X, Y), callbacks=[backup]).history == expected
+    assert_same_model(model, whole)
+
+
 def test_a_state_of_another_stage_comes_back():
     model = network(search_descent_polish())
     model.fit(X, Y, batch_size=2, epochs=12)
