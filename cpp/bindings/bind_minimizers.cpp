@@ -102,12 +102,25 @@ class PyMinimizer {
   }
 
   Minimizer& core() { return *minimizer_; }
-  py::array x() const { return py::array_t<double>(std::ssize(minimizer_->x()), minimizer_->x().data()); }
-  double value() const { return minimizer_->value(); }
-  const std::string& reason() const { return minimizer_->reason(); }
-  std::int64_t evaluations() const { return minimizer_->evaluations(); }
+  py::array x() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.x");
+    return py::array_t<double>(std::ssize(minimizer_->x()), minimizer_->x().data());
+  }
+  double value() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.value");
+    return minimizer_->value();
+  }
+  std::string reason() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.reason");
+    return minimizer_->reason();
+  }
+  std::int64_t evaluations() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.evaluations");
+    return minimizer_->evaluations();
+  }
 
   py::dict get_state() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.get_state");
     py::dict state;
     for (const auto& [name, values] : minimizer_->get_state())
       state[py::str(name)] = py::array_t<double>(std::ssize(values), values.data());
@@ -138,7 +151,7 @@ class PyMinimizer {
   }
 
   std::unique_ptr<Minimizer> minimizer_;
-  std::atomic<int> users_{0};
+  mutable std::atomic<int> users_{0};
 };
 
 }  // namespace

@@ -40,7 +40,7 @@ class Closable {
   template <class F>
   auto visit(F&& f) const {
     const std::shared_ptr<State> state = state_;
-    if (!state) throw std::runtime_error("Trainer: it has been closed; expected an open trainer");
+    if (!state) throw std::runtime_error("Model.fit: its trainer or surface has been closed; expected an open one");
     return std::visit([&](const auto& trainer) { return f(*trainer); }, state->held);
   }
 

@@ -216,3 +216,23 @@ def test_ctrl_c_ends_between_two_points_from_which_it_goes_on(case, rng):
     twin = copy.deepcopy(model)
     assert model.fit(x, y, epochs=1).history == twin.fit(x, y, epochs=1).history
     assert_same_model(model, twin)
+
+
+@minimizers
+def test_a_method_at_work_is_not_read(case):
+    """As another thread might, while an evaluation runs."""
+    method, seen = case().start(0), []
+
+    def bowl(x, gradient=None):
+        for read in (method.get_state, lambda: method.x, lambda: method.value, lambda: method.reason):
+            with refuses(RuntimeError, "is being trained by another thread"):
+                read()
+        seen.append(x)
+        if gradient is not None:
+            gradient[:] = 2 * x
+        return float(x @ x)
+
+    method.begin(bowl, np.ones(3))
+    method.run(bowl, 1, np.inf)
+    assert len(seen) == method.evaluations > 1
+    assert set(method.get_state())
