@@ -21,7 +21,7 @@ def fallline(seed: int) -> Callable[[], float]:
     """Through its public API."""
     import fallline as fl
 
-    wide = fl.initializers.Uniform(-1, 1)
+    wide = fl.initializers.Uniform(low=-1, high=1)
     layers = [fl.Dense(n, activation="sigmoid", use_bias=False, kernel_initializer=wide) for n in (3, 1)]
     model = fl.Model([fl.Input(3), *layers], seed=seed)
     weights = model.get_weights()

@@ -145,7 +145,7 @@ def test_five_basins():
         return 1.5 - sum(a * math.exp(-(((x - c) / s) ** 2) / 2) for a, c, s in wells) + 0.004 * x**2
 
     assert height(0.3) == pytest.approx(landscape(0.3)[0], rel=1e-12)
-    walk = fl.SimulatedAnnealing(1.0, 0.01, final_sigma=0.1, proposals=2000, cycles=20)
+    walk = fl.SimulatedAnnealing(1.0, final_temperature=0.01, final_sigma=0.1, proposals=2000, cycles=20)
     found = fl.minimize(lambda x: height(float(x)), optimizer=walk, starts=100, bounds=(-5.5, 5.5), seed=1)
     assert found.basins[0].x == pytest.approx(WELLS[0], abs=1e-3)
     assert 80 <= len(found.basins[0].starts) <= 96
@@ -156,7 +156,7 @@ def test_any_function_any_shape():
     """Without slopes; the trajectory has the best point so far after each cycle."""
     centre = np.array([[1.0, -2.0], [0.5, 3.0]])
     found = fl.minimize(
-        lambda x: float(np.abs(x - centre).max()), np.zeros((2, 2)), fl.SimulatedAnnealing(seed=0)
+        lambda x: float(np.abs(x - centre).max()), np.zeros((2, 2)), optimizer=fl.SimulatedAnnealing(seed=0)
     )
     assert np.abs(found.x - centre).max() == found.value < 0.05
     assert found.gradient is None
@@ -164,7 +164,7 @@ def test_any_function_any_shape():
     assert found.trajectory.shape == (101, 2, 2)
     assert found.values.tolist() == sorted(found.values, reverse=True)
     with refuses(ValueError, "SimulatedAnnealing: bound is 10; expected at least 30, to hold the start"):
-        fl.minimize(bumps, [1.0, -30.0], fl.SimulatedAnnealing())
+        fl.minimize(bumps, [1.0, -30.0], optimizer=fl.SimulatedAnnealing())
 
 
 # --- networks -----------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ Y = np.array([[0.0], [1], [1], [0]])
 
 def network(model_seed=0, dtype="float32", **options):
     """XOR with three hidden units, whose bias is the third input."""
-    wide = fl.initializers.Uniform(-1, 1)
+    wide = fl.initializers.Uniform(low=-1, high=1)
     layers = [
         fl.Dense(units, activation="sigmoid", use_bias=False, kernel_initializer=wide) for units in (3, 1)
     ]

@@ -157,7 +157,7 @@ LAYERS = {
         fl.Dense(3),
     ],
     "scaled": lambda: [fl.Dense(9, "elu"), fl.LayerNormalization(center=False), fl.Dense(3, "softmax")],
-    "embedded": lambda: [fl.Embedding([4, 4], [3, 18], [1, 3]), fl.Dense(4, "sigmoid"), fl.Dense(3)],
+    "embedded": lambda: [fl.Embedding([4, 4], [3, 18], columns=[1, 3]), fl.Dense(4, "sigmoid"), fl.Dense(3)],
     "pieces": lambda: [fl.Maxout(7, pieces=2), fl.Residual([fl.Dense(7, "gelu")]), fl.Dense(3, "softmax")],
     "own slope": lambda: [fl.Rescale(0.5, 1.0), fl.Dense(7), fl.LeakyReLU(0.2), fl.Dense(3, "softmax")],
     "penalised": lambda: [fl.Dense(8, "tanh", kernel_regularizer=fl.L2(0.1)), fl.Dense(3, "softmax")],

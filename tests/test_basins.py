@@ -221,7 +221,7 @@ def test_published_starts_of_the_xor_network(make):
 
 def test_annealing_is_never_merged_on_its_way():
     """It may leave any basin; its ends are told apart."""
-    walk = fl.SimulatedAnnealing(0.5, 0.01, proposals=300, cycles=30)
+    walk = fl.SimulatedAnnealing(0.5, final_temperature=0.01, proposals=300, cycles=30)
     found = minima(optimizer=walk, starts=20, check_every=1)
     assert (found.merged, found.saved) == (0, 0)
     assert found.evaluations == 20 * 301

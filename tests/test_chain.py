@@ -116,7 +116,7 @@ def test_a_plateau_hands_over(patience, min_delta):
         expected += 1
     assert 1 < expected < 400
     stages = Stages()
-    plateau = fl.Plateau(patience, min_delta)
+    plateau = fl.Plateau(patience, min_delta=min_delta)
     model = network(fl.Chain([(fl.SGD(0.1, momentum=0.9), plateau), (fl.Adam(), 2)]))
     model.fit(X, Y, batch_size=4, callbacks=[stages])
     assert stages.names == ["SGD"] * expected + ["Adam"] * 2

@@ -86,7 +86,7 @@ RULES = {
 @pytest.mark.parametrize("row", RULES)
 def test_rules(row):
     record, target, monitor, verdict = RULES[row]
-    found = fl.diagnose(record, target, monitor)
+    found = fl.diagnose(record, target, monitor=monitor)
     assert found.verdict == verdict
     assert str(found).startswith(f"{verdict}: ")
     assert str(found).count("\n- ") == len(found.suggestions)

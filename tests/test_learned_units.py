@@ -32,7 +32,9 @@ def dense(kernel, activation, dtype="float64"):
 @pytest.mark.parametrize("shared", [False, True])
 def test_prelu_is_that_of_torch(shared, rng):
     torch = pytest.importorskip("torch")
-    model = fl.Model([fl.Input(INPUTS), fl.Dense(INPUTS), fl.PReLU(0.3, shared)], seed=0, dtype="float64")
+    model = fl.Model(
+        [fl.Input(INPUTS), fl.Dense(INPUTS), fl.PReLU(initial=0.3, shared=shared)], seed=0, dtype="float64"
+    )
     model.compile(fl.SGD(0.1), "mse")
     kernel, bias, slope = (torch.tensor(w, requires_grad=True) for w in model.get_weights())
     optimizer = torch.optim.SGD([kernel, bias, slope], 0.1)
@@ -55,7 +57,7 @@ def test_prelu_of_a_fixed_slope_is_leaky_relu(rng):
     x, y = rng.normal(size=(ROWS, INPUTS)), rng.normal(size=(ROWS, 2))
     prelu, leaky = (
         fl.Model([fl.Input(INPUTS), fl.Dense(33), layer, fl.Dense(2)], seed=3, dtype="float64")
-        for layer in (fl.PReLU(0.01), fl.Activation("leaky_relu"))
+        for layer in (fl.PReLU(initial=0.01), fl.Activation("leaky_relu"))
     )
     prelu.layers[2].trainable = False
 
@@ -75,11 +77,9 @@ def test_weight_decay_leaves_slopes_alone(rng):
     x, y = rng.normal(size=(ROWS, INPUTS)), rng.normal(size=(ROWS, INPUTS))
     ends = {}
     for decay in (0.0, 0.5):
-        model = fl.Model(
-            [fl.Input(INPUTS), fl.PReLU(-0.5), fl.Residual([fl.PReLU(-0.5), fl.Dense(INPUTS)]), fl.PReLU(-0.5)],
-            seed=0,
-            dtype="float64",
-        )  # fmt: skip
+        first, within, last = (fl.PReLU(initial=-0.5) for _ in range(3))
+        layers = [fl.Input(INPUTS), first, fl.Residual([within, fl.Dense(INPUTS)]), last]
+        model = fl.Model(layers, seed=0, dtype="float64")
         model.layers[3].group = None
         model.compile(fl.AdamW(0.1, weight_decay=decay), "mse")
         model.train_on_batch(x, y)

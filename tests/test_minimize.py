@@ -20,7 +20,7 @@ def bowl(x):
 
 @pytest.mark.parametrize("name", FIRST_ORDER)
 def test_every_optimizer_of_first_order_takes_its_own_steps(name):
-    found = fl.minimize(bowl, START, name, max_iterations=50)
+    found = fl.minimize(bowl, START, optimizer=name, max_iterations=50)
     points = path(FIRST_ORDER[name](), lambda x: CURVATURE * x, START, 50)
     assert found.trajectory.tobytes() == points.tobytes()
     np.testing.assert_array_equal(found.x, points[-1])
@@ -40,7 +40,7 @@ def test_points_have_the_shape_of_the_start(start):
         return (x**2).sum(), 2 * x
 
     shape = np.shape(start)
-    found = fl.minimize(fun, start, fl.SGD(0.25))
+    found = fl.minimize(fun, start, optimizer=fl.SGD(0.25))
     assert shapes == {(shape, "float64")}
     assert found.x.shape == found.gradient.shape == shape
     assert found.trajectory.shape == (found.iterations + 1, *shape)
@@ -50,34 +50,37 @@ def test_points_have_the_shape_of_the_start(start):
 
 
 def test_it_stops_at_once_at_a_stationary_point():
-    found = fl.minimize(bowl, np.zeros((2, 3)), fl.SGD(0.1))
+    found = fl.minimize(bowl, np.zeros((2, 3)), optimizer=fl.SGD(0.1))
     assert (found.iterations, found.evaluations, found.trajectory.shape) == (0, 1, (1, 2, 3))
-    assert fl.minimize(bowl, START, fl.SGD(0.1), max_iterations=0).stop_reason == "max_iterations are spent"
-    assert fl.minimize(bowl, START, fl.SGD(0.1), gtol=8.0).iterations == 0
+    assert (
+        fl.minimize(bowl, START, optimizer=fl.SGD(0.1), max_iterations=0).stop_reason
+        == "max_iterations are spent"
+    )
+    assert fl.minimize(bowl, START, optimizer=fl.SGD(0.1), gtol=8.0).iterations == 0
 
 
 def test_the_given_optimizer_keeps_its_own_state():
-    optimizer = fl.SGD(fl.schedules.StepDecay(0.1, 0.5, 5), momentum=0.9, clip_norm=1.0)
+    optimizer = fl.SGD(fl.schedules.StepDecay(0.1, 0.5, every=5), momentum=0.9, clip_norm=1.0)
     theta = np.ones(3)
     optimizer.step([theta], [theta])
     (before,) = optimizer.state_dict()["slots"].values()
-    first, second = (fl.minimize(bowl, START, optimizer, max_iterations=20) for _ in range(2))
+    first, second = (fl.minimize(bowl, START, optimizer=optimizer, max_iterations=20) for _ in range(2))
     assert first.trajectory.tobytes() == second.trajectory.tobytes()
     (after,) = optimizer.state_dict()["slots"].values()
     assert optimizer.state_dict()["step"] == 1
     np.testing.assert_array_equal(after, before)
-    fresh = fl.SGD(fl.schedules.StepDecay(0.1, 0.5, 5), momentum=0.9, clip_norm=1.0)
+    fresh = fl.SGD(fl.schedules.StepDecay(0.1, 0.5, every=5), momentum=0.9, clip_norm=1.0)
     assert first.trajectory.tobytes() == path(fresh, lambda x: CURVATURE * x, START, 20).tobytes()
 
 
 def test_the_points_may_be_left_out():
-    found = fl.minimize(bowl, START, fl.SGD(0.1), trajectory=False)
+    found = fl.minimize(bowl, START, optimizer=fl.SGD(0.1), trajectory=False)
     assert found.trajectory is None
     assert len(found.values) == found.iterations + 1
 
 
 def test_the_answer_prints_what_matters():
-    assert repr(fl.minimize(bowl, START, fl.SGD(0.1), max_iterations=1)) == (
+    assert repr(fl.minimize(bowl, START, optimizer=fl.SGD(0.1), max_iterations=1)) == (
         "Minimum: 4.40137 at [0.9, -1.2, 0.475, ..., -0.7]\n1 iteration, 2 evaluations; max_iterations are spent"
     )
 
@@ -150,18 +153,18 @@ def test_bad_arguments(arguments, exception, match):
 )
 def test_bad_answers(fun, exception, match):
     with refuses(exception, match):
-        fl.minimize(fun, [1.0, 2.0], fl.SGD(0.1))
+        fl.minimize(fun, [1.0, 2.0], optimizer=fl.SGD(0.1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite(bad):
     """At the start, and later, in value or gradient."""
     with refuses(fl.NonFiniteLoss, rf"fun\(x\) is {bad} at a start"):
-        fl.minimize(lambda x: (bad, x), [1.0], fl.SGD(0.1))
+        fl.minimize(lambda x: (bad, x), [1.0], optimizer=fl.SGD(0.1))
     with refuses(fl.NonFiniteLoss, rf"gradient up to {bad}"):
-        fl.minimize(lambda x: (1.0, bad * x), [1.0], fl.SGD(0.1))
+        fl.minimize(lambda x: (1.0, bad * x), [1.0], optimizer=fl.SGD(0.1))
     with refuses(fl.NonFiniteLoss, r"after 3 steps.*smaller learning rate"):
-        fl.minimize(lambda x: (np.where(x > 3.5, bad, x)[0], -np.ones(1)), [1.0], fl.SGD(1.0))
+        fl.minimize(lambda x: (np.where(x > 3.5, bad, x)[0], -np.ones(1)), [1.0], optimizer=fl.SGD(1.0))
 
 
 def test_what_the_function_raises_comes_through():
@@ -169,7 +172,7 @@ def test_what_the_function_raises_comes_through():
         raise LookupError("no data")
 
     with pytest.raises(LookupError, match="no data"):
-        fl.minimize(fun, [1.0], fl.SGD(0.1))
+        fl.minimize(fun, [1.0], optimizer=fl.SGD(0.1))
 
 
 def test_the_function_cannot_write_to_the_point():
@@ -177,7 +180,7 @@ def test_the_function_cannot_write_to_the_point():
         x += 1
 
     with pytest.raises(ValueError, match="read-only"):
-        fl.minimize(fun, [1.0], fl.SGD(0.1))
+        fl.minimize(fun, [1.0], optimizer=fl.SGD(0.1))
 
 
 def test_a_point_that_the_function_keeps_stays_as_it_was():
@@ -187,7 +190,7 @@ def test_a_point_that_the_function_keeps_stays_as_it_was():
         seen.append(x)
         return squares(x)
 
-    found = fl.minimize(fun, [1.0], fl.SGD(0.25), max_iterations=5)
+    found = fl.minimize(fun, [1.0], optimizer=fl.SGD(0.25), max_iterations=5)
     np.testing.assert_array_equal(seen, found.trajectory)
 
 
@@ -212,7 +215,7 @@ def test_quasi_newton_methods_run_on_functions(make, iterations):
         calls.append(x)
         return valley(x)
 
-    found = fl.minimize(fun, [-1.2, 1.0], make(gtol=1e-8, ftol=0))
+    found = fl.minimize(fun, [-1.2, 1.0], optimizer=make(gtol=1e-8, ftol=0))
     np.testing.assert_allclose(found.x, 1, atol=1e-8)
     assert found.iterations <= iterations
     assert found.stop_reason == "the gradient is below gtol"
@@ -231,7 +234,7 @@ def test_the_default_goes_until_it_stops_by_itself():
     limited = fl.minimize(bowl, START, max_iterations=2)
     assert (limited.iterations, limited.stop_reason) == (2, "max_iterations are spent")
     assert (
-        fl.minimize(bowl, START, fl.LBFGS(max_iterations=2)).trajectory.tobytes()
+        fl.minimize(bowl, START, optimizer=fl.LBFGS(max_iterations=2)).trajectory.tobytes()
         == limited.trajectory.tobytes()
     )
 
@@ -242,10 +245,10 @@ def test_line_searches_refuse_functions_that_change(make):
     with refuses(
         ValueError, r"fun\(x\) is .* and then .* at one point; expected the same each time: searches along"
     ):
-        fl.minimize(lambda x: (rng.normal(), x), [1.0], make())
+        fl.minimize(lambda x: (rng.normal(), x), [1.0], optimizer=make())
     with refuses(ValueError, r"fun\(x\) has one gradient and then another at one point"):
-        fl.minimize(lambda x: (1.0, x + rng.normal()), [1.0], make())
-    assert fl.minimize(lambda x: (x**2 + rng.normal(), 2 * x), 1.0, fl.SGD(0.1)).x == pytest.approx(
+        fl.minimize(lambda x: (1.0, x + rng.normal()), [1.0], optimizer=make())
+    assert fl.minimize(lambda x: (x**2 + rng.normal(), 2 * x), 1.0, optimizer=fl.SGD(0.1)).x == pytest.approx(
         0, abs=1e-6
     )
 
@@ -258,7 +261,7 @@ def test_the_core_refuses_a_start_that_is_not_finite(make):
         *([(1.0, np.nan)] if make is not fl.SimulatedAnnealing else []),
     ):
         with refuses(fl.NonFiniteLoss, r"fun\(x\) or its gradient is not finite at a start"):
-            fl.minimize(lambda x: answer, 1.0, make())  # noqa: B023
+            fl.minimize(lambda x: answer, 1.0, optimizer=make())  # noqa: B023
 
 
 @pytest.mark.parametrize("make", [fl.LBFGS, fl.BFGS, fl.SimulatedAnnealing])
@@ -272,35 +275,40 @@ def test_errors_come_through_the_core(make):
         return valley(x)
 
     with pytest.raises(LookupError, match="no data"):
-        fl.minimize(fun, [-1.2, 1.0], make())
+        fl.minimize(fun, [-1.2, 1.0], optimizer=make())
     assert len(calls) == 6
 
 
 def test_annealing_asks_for_values_only_and_follows_from_the_seed():
     first, again, other = (
-        fl.minimize(lambda x: abs(x - 2), 0.0, fl.SimulatedAnnealing(proposals=500), seed=seed)
+        fl.minimize(lambda x: abs(x - 2), 0.0, optimizer=fl.SimulatedAnnealing(proposals=500), seed=seed)
         for seed in (3, 3, 4)
     )
     assert first.trajectory.tobytes() == again.trajectory.tobytes() != other.trajectory.tobytes()
     assert first.x == pytest.approx(2, abs=0.05)
     assert first.gradient is None
     with refuses(TypeError, r"fun\(x\) is an array of shape \(2,\); expected a single number"):
-        fl.minimize(lambda x: x, [1.0, 2.0], fl.SimulatedAnnealing())
+        fl.minimize(lambda x: x, [1.0, 2.0], optimizer=fl.SimulatedAnnealing())
 
 
 def test_a_chain_hands_over():
     """A walk anywhere, some steps down, and a polish to the last digit."""
-    walk = fl.SimulatedAnnealing(1.0, 0.1, proposals=200, cycles=10)
+    walk = fl.SimulatedAnnealing(1.0, final_temperature=0.1, proposals=200, cycles=10)
     found = fl.minimize(
-        valley, [-5.0, 5.0], fl.Chain([walk, (fl.SGD(1e-4), 20), fl.LBFGS(gtol=1e-8, ftol=0)]), seed=0
+        valley,
+        [-5.0, 5.0],
+        optimizer=fl.Chain([walk, (fl.SGD(1e-4), 20), fl.LBFGS(gtol=1e-8, ftol=0)]),
+        seed=0,
     )
     np.testing.assert_allclose(found.x, 1, atol=1e-8)
     assert found.stop_reason == "the gradient is below gtol"
-    walked = fl.minimize(lambda x: valley(x)[0], [-5.0, 5.0], walk, seed=0)
+    walked = fl.minimize(lambda x: valley(x)[0], [-5.0, 5.0], optimizer=walk, seed=0)
     np.testing.assert_array_equal(found.trajectory[:11], walked.trajectory)
     np.testing.assert_array_equal(
         found.trajectory[10:31], path(fl.SGD(1e-4), lambda x: valley(x)[1], walked.x, 20)
     )
-    by_plateau = fl.minimize(bowl, START, fl.Chain([(fl.SGD(0.1), fl.Plateau(3)), (fl.SGD(0.01), 5)]))
+    by_plateau = fl.minimize(
+        bowl, START, optimizer=fl.Chain([(fl.SGD(0.1), fl.Plateau(3)), (fl.SGD(0.01), 5)])
+    )
     assert by_plateau.stop_reason in ("the chain is at its end", "the gradient is below gtol")
-    assert fl.minimize(bowl, START, fl.Chain([(fl.SGD(0.1), 5)])).iterations == 5
+    assert fl.minimize(bowl, START, optimizer=fl.Chain([(fl.SGD(0.1), 5)])).iterations == 5

@@ -15,7 +15,7 @@ from fallline.search.symmetry import MIRRORED, canonical
 from helpers import assert_same_bits, refuses, unchanged
 from xor_alpha_sweep import X, Y
 
-WIDE = fl.initializers.Uniform(-1, 1)
+WIDE = fl.initializers.Uniform(low=-1, high=1)
 LEVELS = np.array([0, 1 / 8, 1 / 4, 1 / 3, 3 / 8])
 
 
@@ -176,7 +176,8 @@ def test_annealing_is_never_merged_on_its_way():
 def test_starts_whose_loss_is_not_finite_are_lost():
     """Descent on the product of two weights, at a rate that some starts stand."""
     layers = [
-        fl.Dense(1, use_bias=False, kernel_initializer=fl.initializers.Uniform(-4, 4)) for _ in range(2)
+        fl.Dense(1, use_bias=False, kernel_initializer=fl.initializers.Uniform(low=-4, high=4))
+        for _ in range(2)
     ]
     x = np.ones((4, 1))
 
@@ -279,7 +280,7 @@ def test_which_activations_are_mirrored(name):
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 def test_order_and_sign_of_hidden_units_do_not_count(activation, use_bias, rng):
     """The same function in other weights: units in another order, and turned where the activation allows it."""
-    layers = [fl.Dense(units, activation, use_bias) for units in (5, 4)]
+    layers = [fl.Dense(units, activation, use_bias=use_bias) for units in (5, 4)]
     model = fl.Model([fl.Input(3), *layers, fl.Dense(2, use_bias=use_bias)], seed=1, dtype="float64")
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
     other = model.anew(seed=2)

@@ -47,7 +47,7 @@ def torch_step(torch, net, x, y):
 @pytest.mark.parametrize("momentum, epsilon", [(0.9, 1e-5), (0.0, 1e-3), (0.99, 0.1)])
 def test_batch_normalization_is_that_of_torch(momentum, epsilon, rng):
     torch = pytest.importorskip("torch")
-    model = normalised(fl.BatchNormalization(momentum, epsilon))
+    model = normalised(fl.BatchNormalization(momentum=momentum, epsilon=epsilon))
     layer = model.layers[2]
     layer.gamma, layer.beta = rng.uniform(0.5, 2, INPUTS), rng.normal(size=INPUTS)
     norm = torch.nn.BatchNorm1d(INPUTS, eps=epsilon, momentum=1 - momentum).double()
@@ -73,7 +73,7 @@ def test_batch_normalization_is_that_of_torch(momentum, epsilon, rng):
 @pytest.mark.parametrize("epsilon", [1e-5, 0.1])
 def test_layer_normalization_is_that_of_torch(epsilon, rng):
     torch = pytest.importorskip("torch")
-    model = normalised(fl.LayerNormalization(epsilon))
+    model = normalised(fl.LayerNormalization(epsilon=epsilon))
     model.layers[2].gamma, model.layers[2].beta = rng.uniform(0.5, 2, INPUTS), rng.normal(size=INPUTS)
     net = torch_twin(torch, model, torch.nn.LayerNorm(INPUTS, eps=epsilon).double())
     for _ in range(5):
@@ -119,7 +119,10 @@ def test_threads_do_not_change_a_bit(rows, batch, rng):
 def test_shifts_and_scales_of_the_input_do_not_matter(rng):
     """y is the same for a x + b of a column or of a row, but for epsilon."""
     x = rng.normal(size=(ROWS, INPUTS))
-    for layer, axis in ((fl.BatchNormalization(0.0, 1e-12), 0), (fl.LayerNormalization(1e-12), 1)):
+    for layer, axis in (
+        (fl.BatchNormalization(momentum=0.0, epsilon=1e-12), 0),
+        (fl.LayerNormalization(epsilon=1e-12), 1),
+    ):
         outputs = []
         shape = (1, INPUTS) if axis == 0 else (ROWS, 1)
         for a, b in ((1.0, 0.0), (rng.uniform(0.5, 3, shape), rng.normal(size=shape))):
@@ -144,7 +147,7 @@ def test_constant_columns_and_single_rows_are_finite(rows):
 def test_moments_do_not_drown_in_a_large_mean(rng):
     """Float32 rows around 1000: the moments come from differences, not from squares of large numbers."""
     x = (1000 + rng.normal(size=(4000, INPUTS))).astype(np.float32)
-    for layer, axis in ((fl.BatchNormalization(0.0), 0), (fl.LayerNormalization(), 1)):
+    for layer, axis in ((fl.BatchNormalization(momentum=0.0), 0), (fl.LayerNormalization(), 1)):
         model = fl.Model([fl.Input(INPUTS), layer], seed=0)
         model.compile(fl.SGD(0.0), "mse")
         model.train_on_batch(x, np.zeros_like(x))

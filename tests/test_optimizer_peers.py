@@ -95,7 +95,7 @@ TORCH = [
     Peer(
         "rmsprop",
         {"rate": rates, "rho": mean_squares, "epsilon": epsilons, "l2": decays},
-        lambda o: fl.RMSProp(o["rate"], o["rho"], o["epsilon"], l2=o["l2"]),
+        lambda o: fl.RMSProp(o["rate"], rho=o["rho"], epsilon=o["epsilon"], l2=o["l2"]),
         lambda torch, o: (
             torch.RMSprop,
             {"lr": o["rate"], "alpha": o["rho"], "eps": o["epsilon"], "weight_decay": o["l2"]},
@@ -104,7 +104,9 @@ TORCH = [
     Peer(
         "adagrad",
         {"rate": rates, "epsilon": epsilons, "start": st.floats(0, 1), "l2": decays},
-        lambda o: fl.AdaGrad(o["rate"], o["epsilon"], o["start"], l2=o["l2"]),
+        lambda o: fl.AdaGrad(
+            o["rate"], epsilon=o["epsilon"], initial_accumulator_value=o["start"], l2=o["l2"]
+        ),
         lambda torch, o: (
             torch.Adagrad,
             {
@@ -118,7 +120,7 @@ TORCH = [
     Peer(
         "adadelta",
         {"rate": st.floats(0.01, 2), "rho": shares, "epsilon": epsilons, "l2": decays},
-        lambda o: fl.AdaDelta(o["rate"], o["rho"], o["epsilon"], l2=o["l2"]),
+        lambda o: fl.AdaDelta(o["rate"], rho=o["rho"], epsilon=o["epsilon"], l2=o["l2"]),
         lambda torch, o: (
             torch.Adadelta,
             {"lr": o["rate"], "rho": o["rho"], "eps": o["epsilon"], "weight_decay": o["l2"]},
@@ -135,7 +137,12 @@ TORCH = [
             "l2": decays,
         },
         lambda o: fl.Adam(
-            o["rate"], o["beta_1"], o["beta_2"], o["epsilon"], amsgrad=o["amsgrad"], l2=o["l2"]
+            o["rate"],
+            beta_1=o["beta_1"],
+            beta_2=o["beta_2"],
+            epsilon=o["epsilon"],
+            amsgrad=o["amsgrad"],
+            l2=o["l2"],
         ),
         lambda torch, o: (torch.Adam, adam(o) | {"amsgrad": o["amsgrad"], "weight_decay": o["l2"]}),
     ),
@@ -150,7 +157,12 @@ TORCH = [
             "decay": decays,
         },
         lambda o: fl.AdamW(
-            o["rate"], o["beta_1"], o["beta_2"], o["epsilon"], o["decay"], amsgrad=o["amsgrad"]
+            o["rate"],
+            beta_1=o["beta_1"],
+            beta_2=o["beta_2"],
+            epsilon=o["epsilon"],
+            weight_decay=o["decay"],
+            amsgrad=o["amsgrad"],
         ),
         lambda torch, o: (torch.AdamW, adam(o) | {"amsgrad": o["amsgrad"], "weight_decay": o["decay"]}),
     ),
@@ -167,10 +179,10 @@ TORCH = [
         },
         lambda o: fl.NAdam(
             o["rate"],
-            o["beta_1"],
-            o["beta_2"],
-            o["epsilon"],
-            o["growth"],
+            beta_1=o["beta_1"],
+            beta_2=o["beta_2"],
+            epsilon=o["epsilon"],
+            momentum_decay=o["growth"],
             **{"weight_decay" if o["decoupled"] else "l2": o["decay"]},
         ),
         lambda torch, o: (
@@ -195,7 +207,7 @@ OPTAX = [
         "lion",
         # XLA takes tiny means for zeros, whose sign is another
         {"rate": rates, "beta_1": st.floats(0.1, 0.99), "beta_2": st.floats(0.1, 0.99), "decay": decays},
-        lambda o: fl.Lion(o["rate"], o["beta_1"], o["beta_2"], o["decay"]),
+        lambda o: fl.Lion(o["rate"], beta_1=o["beta_1"], beta_2=o["beta_2"], weight_decay=o["decay"]),
         lambda optax, o: optax.lion(o["rate"], o["beta_1"], o["beta_2"], weight_decay=o["decay"]),
     ),
     Peer(
@@ -207,7 +219,9 @@ OPTAX = [
             "init": st.sampled_from(["zero", "one"]),
             "inside": flags,
         },
-        lambda o: fl.RMSProp(o["rate"], o["rho"], o["epsilon"], init=o["init"], epsilon_inside=o["inside"]),
+        lambda o: fl.RMSProp(
+            o["rate"], rho=o["rho"], epsilon=o["epsilon"], init=o["init"], epsilon_inside=o["inside"]
+        ),
         lambda optax, o: optax.rmsprop(
             o["rate"], o["rho"], o["epsilon"], float(o["init"] == "one"), eps_in_sqrt=o["inside"]
         ),
@@ -215,7 +229,9 @@ OPTAX = [
     Peer(
         "adagrad",
         {"rate": rates, "start": st.floats(0.01, 1), "epsilon": epsilons},
-        lambda o: fl.AdaGrad(o["rate"], o["epsilon"], o["start"], epsilon_inside=True),
+        lambda o: fl.AdaGrad(
+            o["rate"], epsilon=o["epsilon"], initial_accumulator_value=o["start"], epsilon_inside=True
+        ),
         lambda optax, o: optax.adagrad(o["rate"], o["start"], o["epsilon"]),
     ),
     Peer(

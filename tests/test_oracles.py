@@ -122,7 +122,7 @@ def test_l1_walks_to_zero_and_stays_near_it():
 
 
 def test_penalties_are_part_of_the_loss():
-    model, x, y = one_weight_penalised(fl.L1L2(0.5, 0.3), 0.0, [1.0, -2.0])
+    model, x, y = one_weight_penalised(fl.L1L2(l1=0.5, l2=0.3), 0.0, [1.0, -2.0])
     assert model.evaluate(x, y)["loss"] == pytest.approx(0.5 * 3 + 0.15 * 5, rel=1e-14)
     loss, gradients = model.loss_and_gradients(x, y)
     assert loss == pytest.approx(0.5 * 3 + 0.15 * 5, rel=1e-14)

@@ -114,7 +114,7 @@ def test_penalties_of_frozen_layers_are_no_part_of_the_loss(rng):
 GROUPS = {
     1: fl.ParameterGroup(0.1),
     2: fl.ParameterGroup(weight_decay=0.0),
-    3: fl.ParameterGroup(2.0, 0.5),
+    3: fl.ParameterGroup(2.0, weight_decay=0.5),
 }
 
 
@@ -153,7 +153,7 @@ def test_groups_are_those_of_torch(rule, rng):
 def test_a_factor_for_all_is_a_rate_for_all(make, rng):
     x, y = data(rng)
     plain = model_of(make(0.01, weight_decay=0.1))
-    grouped = model_of(make(0.04), {i: fl.ParameterGroup(0.25, 0.1) for i in (1, 2, 3, 4)})
+    grouped = model_of(make(0.04), {i: fl.ParameterGroup(0.25, weight_decay=0.1) for i in (1, 2, 3, 4)})
     for model in (plain, grouped):
         model.fit(x, y, batch_size=16, epochs=2)
     assert_same_bits(grouped.get_weights(), plain.get_weights())
@@ -196,7 +196,7 @@ def test_groups_of_a_block_and_of_its_layers_go_together(rng):
         ({}, [(1, 0.3), (1, 0.3), (1, 0.0)]),
         ({None: fl.ParameterGroup(0.5)}, [(0.5, 0.3), (0.5, 0.3), (0.5, 0.0)]),
         (
-            {None: fl.ParameterGroup(0.5, 0.1), 0: fl.ParameterGroup(0.2)},
+            {None: fl.ParameterGroup(0.5, weight_decay=0.1), 0: fl.ParameterGroup(0.2)},
             [(0.1, 0.1), (0.5, 0.1), (0.5, 0.0)],
         ),
         ({0: FROZEN}, [(0, 0), (1, 0.3), (1, 0.0)]),
@@ -237,7 +237,7 @@ def test_trainable_keeps_the_rest_of_the_group():
     layer = fl.Dense(3)
     assert layer.trainable
     assert layer.group is None
-    layer.group = fl.ParameterGroup(0.5, 0.25)
+    layer.group = fl.ParameterGroup(0.5, weight_decay=0.25)
     layer.trainable = False
     assert layer.group.get_config() == {"learning_rate_factor": 0.5, "weight_decay": 0.25, "trainable": False}
     layer.trainable = True

@@ -124,7 +124,7 @@ def test_rosenbrock_takes_about_the_iterations_of_scipy(make, method, n):
 @pytest.mark.parametrize("history, iterations, evaluations", [(5, 96, 115), (10, 81, 93), (100, 74, 90)])
 def test_a_longer_history_takes_fewer_iterations(history, iterations, evaluations):
     """Published counts of torch's L-BFGS, on Rosenbrock's function in ten dimensions."""
-    minimizer, values = descend(fl.LBFGS(history, **TO_THE_END), rosenbrock, np.tile([-1.2, 1.0], 5))
+    minimizer, values = descend(fl.LBFGS(history=history, **TO_THE_END), rosenbrock, np.tile([-1.2, 1.0], 5))
     assert len(values) <= 1.1 * iterations
     assert minimizer.evaluations <= 1.1 * evaluations
     assert minimizer.value < 1e-15

@@ -225,7 +225,7 @@ def test_rate_zero_is_dense(dtype, rng):
 
 def test_prediction_uses_all_weights(rng):
     x, y = data(rng)
-    model = model_of(fl.DropConnect(31, 0.5, "tanh"), fl.DropConnect(3, 0.9))
+    model = model_of(fl.DropConnect(31, 0.5, activation="tanh"), fl.DropConnect(3, 0.9))
     model.fit(x, y, batch_size=8)
     k0, b0, k1, b1 = model.get_weights()
     out = np.tanh(x @ k0 + b0) @ k1 + b1
@@ -269,7 +269,7 @@ def test_two_layers_drop_different_weights(rng):
 def test_dropped_weights_get_no_gradient_and_kept_ones_that_of_the_masked_network(rng):
     rate = 0.4
     x, y = data(rng)
-    model = model_of(fl.DropConnect(31, rate, "tanh"), fl.DropConnect(3, rate))
+    model = model_of(fl.DropConnect(31, rate, activation="tanh"), fl.DropConnect(3, rate))
     loss, gradients = model.loss_and_gradients(x, y)
     masks = [(gradients[i] != 0) / (1 - rate) for i in (0, 2)]
     k0, b0, k1, b1 = model.get_weights()
@@ -302,7 +302,12 @@ def test_dropconnect_is_the_same_on_any_number_of_threads(batch, rng):
     results = []
     for n in (1, 2, 3):
         with fl.threads(n):
-            layers = [fl.DropConnect(90, 0.5, "relu"), fl.Dropout(0.2), fl.DropConnect(70, 0.3), fl.Dense(3)]
+            layers = [
+                fl.DropConnect(90, 0.5, activation="relu"),
+                fl.Dropout(0.2),
+                fl.DropConnect(70, 0.3),
+                fl.Dense(3),
+            ]
             model = model_of(*layers, rule="adam", dtype="float32")
             model.fit(x, y, batch_size=batch, epochs=2)
             results.append([*model.get_weights(), model.predict(x)])

@@ -22,7 +22,7 @@ def model(blobs):
         fl.Dense(
             6,
             activation="relu",
-            kernel_regularizer=fl.L1L2(1e-4, 1e-3),
+            kernel_regularizer=fl.L1L2(l1=1e-4, l2=1e-3),
             kernel_initializer=fl.Normal(std=0.2),
         ),
         fl.Dropout(0.1),
@@ -31,7 +31,7 @@ def model(blobs):
     ]
     model = fl.Model(layers, seed=3, name="blobs")
     model.compile(
-        fl.AdamW(0.01, beta_1=0.8, clip_norm=1.0), fl.CrossEntropy(0.1, "sum"), metrics=["accuracy"]
+        fl.AdamW(0.01, beta_1=0.8, clip_norm=1.0), fl.CrossEntropy(0.1, reduction="sum"), metrics=["accuracy"]
     )
     model.fit(*blobs, epochs=2)
     return model

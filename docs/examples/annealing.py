@@ -27,7 +27,7 @@ def parity(bits: int) -> tuple[np.ndarray, np.ndarray]:
 def losses(optimizer: fl.Optimizer, bits: int, hidden: int, starts: int) -> np.ndarray:
     """Return the mean squared errors that so many networks end with."""
     x, y = parity(bits)
-    wide = fl.initializers.Uniform(-1, 1)
+    wide = fl.initializers.Uniform(low=-1, high=1)
     steps = isinstance(optimizer, fl.FirstOrder)
     ends = []
     for seed in range(starts):

@@ -58,7 +58,7 @@ WALKS: dict[str, tuple[Surface, tuple[float, float], fl.Optimizer, int]] = {
 def walk(name: str) -> fl.Minimum:
     """Go down one of the surfaces."""
     surface, start, optimizer, steps = WALKS[name]
-    return fl.minimize(surface, start, optimizer, max_iterations=steps, gtol=0)
+    return fl.minimize(surface, start, optimizer=optimizer, max_iterations=steps, gtol=0)
 
 
 def main() -> None:

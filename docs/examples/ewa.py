@@ -41,7 +41,7 @@ def main() -> None:
     price = walk()
     print(f"{'beta':8}{'window':>8}{'days late':>11}{'noise':>8}{'day 1':>9}{'corrected':>11}")
     for beta in BETAS:
-        first, corrected = fl.ewa(price, beta, None)[0], fl.ewa(price, beta)[0]
+        first, corrected = fl.ewa(price, beta, correction=None)[0], fl.ewa(price, beta)[0]
         late, left = lateness(beta), noise_left(beta)
         window = round(1 / (1 - beta))
         print(f"{beta:<8g}{window:8}{late:11.1f}{left:8.3f}{first:9.2f}{corrected:11.2f}")
@@ -52,7 +52,7 @@ def main() -> None:
 
         plt.plot(price, color="lightgrey", label="price")
         for beta in BETAS:
-            plt.plot(fl.ewa(price, beta, "first"), label=f"beta {beta:g}")
+            plt.plot(fl.ewa(price, beta, correction="first"), label=f"beta {beta:g}")
         plt.xlabel("days")
         plt.legend()
         plt.savefig(options.picture)

@@ -51,7 +51,7 @@ def train(variant: Variant, seed: int) -> dict[str, float]:
     layers.append(fl.Dense(1, "sigmoid", kernel_regularizer=variant.penalty))
     model = fl.Model(layers, seed=seed)
     model.compile(fl.Adam(0.01), "binary_cross_entropy", metrics=["accuracy", cross_entropy])
-    stopping = [fl.EarlyStopping("val_cross_entropy", variant.patience)] if variant.patience else []
+    stopping = [fl.EarlyStopping("val_cross_entropy", patience=variant.patience)] if variant.patience else []
     history = model.fit(
         *points, batch_size=60, epochs=EPOCHS, validation_data=validation, callbacks=stopping
     ).history

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from fallline.typing import ArrayLike, Float64Array
 
 
-def ewa(values: ArrayLike, beta: float, correction: Literal["bias", "first"] | None = "bias") -> Float64Array:
+def ewa(
+    values: ArrayLike, beta: float, *, correction: Literal["bias", "first"] | None = "bias"
+) -> Float64Array:
     """Return the exponentially weighted average v_t = beta · v_(t−1) + (1 − beta) · values_t at each t = 1, 2, ...
 
     The weight of a value falls to about 1/e after 1 / (1 − beta) steps. A straight line is followed beta / (1 − beta)
@@ -34,7 +36,7 @@ def ewa(values: ArrayLike, beta: float, correction: Literal["bias", "first"] | N
         ValueError: a single value, or beta out of range.
 
     Example:
-        >>> ewa([1, 2, 3], 0.5), ewa([1, 2, 3], 0.5, "first"), ewa([1, 2, 3], 0.5, None)
+        >>> ewa([1, 2, 3], 0.5), ewa([1, 2, 3], 0.5, correction="first"), ewa([1, 2, 3], 0.5, correction=None)
         (array([1.        , 1.66666667, 2.42857143]), array([1.  , 1.5 , 2.25]), array([0.5  , 1.25 , 2.125]))
 
     References:

@@ -7,6 +7,7 @@ as soon as it is defined, so a new one needs no entry in any list.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -17,6 +18,8 @@ from fallline.errors import message, unknown
 D = TypeVar("D", bound="Declaration")
 
 _classes: dict[str, type[Declaration]] = {}
+
+MOST = 1000  # entries that are printed
 
 
 class Declaration:
@@ -51,22 +54,41 @@ class Declaration:
         return {argument: getattr(self, argument) for argument in self.arguments}
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters.values()
-        told = []
-        for parameter in parameters:
-            value = getattr(self, parameter.name)
-            if parameter.default is parameter.empty:
-                told.append(_short(value))
-            elif isinstance(value, np.ndarray) or value != parameter.default:
-                told.append(f"{parameter.name}={_short(value)}")
-        return f"{type(self).__name__}({', '.join(told)})"
+        prefix = self.namespace if type(self).__name__ in _classes else ""
+        return prefix + call(self)
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list) and len(value) > 4:
-        return f"[{value[0]!r}, {value[1]!r}, ..., {value[-1]!r}]"
+def call(made: object) -> str:
+    """Return the call that makes an object whose arguments are attributes of the same names.
+
+    Example:
+        >>> from fallline.layers import Dense
+        >>> call(Dense(3, "relu"))
+        "Dense(3, activation='relu')"
+    """
+    told = []
+    for parameter in inspect.signature(type(made)).parameters.values():
+        value, needed = getattr(made, parameter.name), parameter.default is parameter.empty
+        if needed or isinstance(value, np.ndarray) or value != parameter.default:
+            name = "" if needed and parameter.kind is not parameter.KEYWORD_ONLY else f"{parameter.name}="
+            told.append(name + _written(value))
+    return f"{type(made).__name__}({', '.join(told)})"
+
+
+def _written(value: Any) -> str:
+    """Return what evaluates to a value; of many numbers the first and the last, as what cannot be evaluated."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _written(value.tolist())
+    if isinstance(value, list) and len(value) > MOST:
+        return f"<{len(value)} entries: {value[0]!r}, {value[1]!r}, ..., {value[-1]!r}>"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    if inspect.isfunction(value) or isinstance(value, LostFunction):
+        return value.__name__
     return repr(value)
 
 

@@ -45,7 +45,7 @@ class Diagnosis(NamedTuple):
         return "\n- ".join((f"{self.verdict}: {self.reason}", *self.suggestions))
 
 
-def diagnose(history: History, target: float | None = None, monitor: str = "loss") -> Diagnosis:
+def diagnose(history: History, target: float | None = None, *, monitor: str = "loss") -> Diagnosis:
     """Tell whether a fit misses its target on the training rows, or only on the validation rows.
 
     Not good on the training rows is no overfitting: what helps there (another activation, adaptive rates) differs

@@ -95,13 +95,13 @@ class Uniform(Initializer):
         high: upper end, above low. Default 0.05.
 
     Example:
-        >>> bool(np.all(abs(Uniform(-1, 1)((3, 2), generator(0, 0))) <= 1))
+        >>> bool(np.all(abs(Uniform(low=-1, high=1)((3, 2), generator(0, 0))) <= 1))
         True
     """
 
     name = "uniform"
 
-    def __init__(self, low: float = -0.05, high: float = 0.05) -> None:
+    def __init__(self, low: float = -0.05, *, high: float = 0.05) -> None:
         self.low = number("Uniform", "low", low)
         self.high = number("Uniform", "high", high, above=self.low)
 
@@ -124,7 +124,7 @@ class Normal(Initializer):
 
     name = "normal"
 
-    def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
+    def __init__(self, mean: float = 0.0, *, std: float = 0.05) -> None:
         self.mean = number("Normal", "mean", mean)
         self.std = number("Normal", "std", std, low=0)
 

@@ -336,7 +336,8 @@ class Network:
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))
-        return f"{type(self).__name__}([{layers}], seed={self.seed}, dtype={self.dtype!r})"
+        name = "" if self.name is None else f", name={self.name!r}"
+        return f"{type(self).__name__}([{layers}], seed={self.seed}, dtype={self.dtype!r}{name})"
 
     def _built(self, operation: str) -> _core.Network:
         if self._network is None:

@@ -41,7 +41,7 @@ class L1(Regularizer):
 
     name = "l1"
 
-    def __init__(self, lam: float = 0.01, proximal: bool = False) -> None:
+    def __init__(self, lam: float = 0.01, *, proximal: bool = False) -> None:
         self.lam = self.l1 = number("L1", "lam", lam, low=0)
         self.proximal = flag("L1", "proximal", proximal)
 
@@ -67,8 +67,8 @@ class L1L2(Regularizer):
     """l1·Σ|w| + (l2/2)·Σw² (elastic net: Zou & Hastie 2005).
 
     Args:
-        l1: strength of the absolute values, >= 0. Default 0.01.
-        l2: strength of the squares, >= 0. Default 0.01.
+        l1: strength of the absolute values, >= 0. Default 0.
+        l2: strength of the squares, >= 0. Default 0.
 
     Example:
         >>> L1L2(l1=0.1)
@@ -77,7 +77,7 @@ class L1L2(Regularizer):
 
     name = "l1l2"
 
-    def __init__(self, l1: float = 0.01, l2: float = 0.01) -> None:
+    def __init__(self, *, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = number("L1L2", "l1", l1, low=0)
         self.l2 = number("L1L2", "l2", l2, low=0)
 

@@ -98,7 +98,7 @@ LAYERS = [
                 "bias_regularizer": fl.L1(0.05),
                 "bias_initializer": "ones",
             },
-            {"units": 2, "kernel_regularizer": fl.L1L2(0.02, 0.1)},
+            {"units": 2, "kernel_regularizer": fl.L1L2(l1=0.02, l2=0.1)},
             {"units": 4, "kernel_regularizer": fl.L1(0.03, proximal=True)},
             {"units": 19, "kernel_constraint": fl.MaxNorm(0.7)},
         ),

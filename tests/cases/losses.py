@@ -178,14 +178,18 @@ TORCH = [
         probabilities,
         lambda torch, f, z, t: f.kl_div(torch.log_softmax(z, 1), t, reduction="none").sum(1),
     ),
-    (fl.FocalCrossEntropy(1.5, 0.3), one_hot, lambda torch, f, z, t: _torch_focal(torch, z, t, 1.5, 0.3)),
+    (
+        fl.FocalCrossEntropy(gamma=1.5, alpha=0.3),
+        one_hot,
+        lambda torch, f, z, t: _torch_focal(torch, z, t, 1.5, 0.3),
+    ),
     (
         fl.BinaryCrossEntropy(0.2),
         binary,
         lambda torch, f, z, t: f.binary_cross_entropy_with_logits(z, 0.8 * t + 0.1, reduction="none").mean(1),
     ),
     (
-        fl.BinaryFocalCrossEntropy(1.5, 0.3),
+        fl.BinaryFocalCrossEntropy(gamma=1.5, alpha=0.3),
         binary,
         lambda torch, f, z, t: _torch_binary_focal(torch, z, t, 1.5, 0.3),
     ),

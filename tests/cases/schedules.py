@@ -241,12 +241,12 @@ SCHEDULES = [
             {"schedule": s.CosineDecay(0.1, 100), "steps": 20},
             {"schedule": 0.1, "steps": 7, "start": 0.01},
             {"schedule": square_root, "steps": 30, "start": 0.3},
-            {"schedule": s.Warmup(s.StepDecay(0.2, 0.5, 10), 3), "steps": 5},
+            {"schedule": s.Warmup(s.StepDecay(0.2, 0.5, every=10), 3), "steps": 5},
         ),
         twin=warmup,
         numbers=(
             (
-                {"schedule": s.StepDecay(0.8, 0.5, 2), "steps": 4},
+                {"schedule": s.StepDecay(0.8, 0.5, every=2), "steps": 4},
                 {0: 0, 1: 0.2, 3: 0.6, 4: 0.8, 5: 0.8, 6: 0.4},
             ),
             ({"schedule": 0.5, "steps": 2, "start": 0.1}, {0: 0.1, 1: 0.3, 2: 0.5, 99: 0.5}),
@@ -262,21 +262,21 @@ SCHEDULES = [
         ),
         peers=(
             {"schedule": s.CosineDecay(0.1, 100), "steps": 20},
-            {"schedule": s.CosineDecay(0.1, 200, 0.03), "steps": 50, "start": 0.01},
+            {"schedule": s.CosineDecay(0.1, 200, end=0.03), "steps": 50, "start": 0.01},
         ),
     ),
     ScheduleCase(
         s.Piecewise,
         variants=(
             {"boundaries": (30, 100), "values": (0.1, 0.01, 0.001)},
-            {"boundaries": (30, 31), "values": (s.CosineDecay(0.1, 50), 0.2, s.StepDecay(0.1, 0.5, 9))},
+            {"boundaries": (30, 31), "values": (s.CosineDecay(0.1, 50), 0.2, s.StepDecay(0.1, 0.5, every=9))},
             {"boundaries": (64,), "values": (0.05, square_root)},
             {"boundaries": (), "values": (0.05,)},
         ),
         twin=piecewise,
         numbers=(
             (
-                {"boundaries": [2, 5], "values": [0.3, s.StepDecay(0.8, 0.5, 2), 0.1]},
+                {"boundaries": [2, 5], "values": [0.3, s.StepDecay(0.8, 0.5, every=2), 0.1]},
                 {0: 0.3, 1: 0.3, 2: 0.8, 3: 0.8, 4: 0.4, 5: 0.1, 6: 0.1},
             ),
         ),

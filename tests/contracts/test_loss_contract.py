@@ -239,11 +239,17 @@ HOPELESS = [  # loss, its last activation, y_true of logits 500, -500; value; gr
     ("cross_entropy", "softmax", [1], 1000.0, [1.0, -1.0]),
     (fl.CrossEntropy(label_smoothing=0.2), "softmax", [1], 900.0, [0.9, -0.9]),
     ("kl_divergence", "softmax", [1], 1000.0, [1.0, -1.0]),
-    *((fl.FocalCrossEntropy(g), "softmax", [1], 1000.0, [1.0, -1.0]) for g in (0.0, 0.5, 2.0, 5.0)),
-    *((fl.FocalCrossEntropy(g), "softmax", [0], 0.0, [0.0, 0.0]) for g in (0.0, 0.5, 2.0, 5.0)),
+    *((fl.FocalCrossEntropy(gamma=g), "softmax", [1], 1000.0, [1.0, -1.0]) for g in (0.0, 0.5, 2.0, 5.0)),
+    *((fl.FocalCrossEntropy(gamma=g), "softmax", [0], 0.0, [0.0, 0.0]) for g in (0.0, 0.5, 2.0, 5.0)),
     ("binary_cross_entropy", "sigmoid", [[0.0, 1.0]], 500.0, [0.5, -0.5]),
-    *((fl.BinaryFocalCrossEntropy(g), "sigmoid", [[0.0, 1.0]], 500.0, [0.5, -0.5]) for g in (0.0, 0.5, 2.0)),
-    *((fl.BinaryFocalCrossEntropy(g), "sigmoid", [[1.0, 0.0]], 0.0, [0.0, 0.0]) for g in (0.0, 0.5, 2.0)),
+    *(
+        (fl.BinaryFocalCrossEntropy(gamma=g), "sigmoid", [[0.0, 1.0]], 500.0, [0.5, -0.5])
+        for g in (0.0, 0.5, 2.0)
+    ),
+    *(
+        (fl.BinaryFocalCrossEntropy(gamma=g), "sigmoid", [[1.0, 0.0]], 0.0, [0.0, 0.0])
+        for g in (0.0, 0.5, 2.0)
+    ),
     ("log_cosh", None, [[0.0, 0.0]], 500 - np.log(2), [0.5, -0.5]),
     ("huber", None, [[0.0, 0.0]], 499.5, [0.5, -0.5]),
 ]
@@ -264,8 +270,8 @@ def test_focal_loss_without_focus_is_cross_entropy(rng):
     x, logits = np.eye(9), rng.normal(scale=4, size=(9, 3))
     labels = rng.integers(0, 3, 9)
     for focal, plain, y in (
-        (fl.FocalCrossEntropy(0.0), "cross_entropy", labels),
-        (fl.BinaryFocalCrossEntropy(0.0), "binary_cross_entropy", np.eye(3)[labels]),
+        (fl.FocalCrossEntropy(gamma=0.0), "cross_entropy", labels),
+        (fl.BinaryFocalCrossEntropy(gamma=0.0), "binary_cross_entropy", np.eye(3)[labels]),
     ):
         results = []
         for loss in (focal, plain):

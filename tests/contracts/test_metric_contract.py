@@ -241,7 +241,7 @@ DEGENERATE = {
     "f1 of nothing, chosen": (metrics.F1(zero_division=NAN), [0, 0, 0], ONE, NAN),
     "classes that are nowhere are left out": (metrics.Recall(), [0, 0, 1], THREE, 1.0),
     "classes only predicted count": (metrics.Recall(), [0, 0, 0], THREE, (2 / 3 + 0) / 2),
-    "unless they are to be left out": (metrics.Recall("macro", NAN), [0, 0, 0], THREE, 2 / 3),
+    "unless they are to be left out": (metrics.Recall("macro", zero_division=NAN), [0, 0, 0], THREE, 2 / 3),
     "r2 of a constant": (metrics.R2(), [[0.1], [0.1], [0.1]], ONE, 0.0),
     "r2 of a constant that is met": (metrics.R2(), [[0.1], [0.1]], np.full((2, 1), 0.1), 1.0),
     "r2 of one row": (metrics.R2(), [[0.1]], np.array([[0.2]]), 0.0),

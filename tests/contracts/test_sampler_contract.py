@@ -78,14 +78,10 @@ def test_bad_arguments_are_refused(case, options, exception, match):
 @variants
 def test_it_prints_by_its_arguments(case, options):
     sampler = case.make(**options)
-    text = repr(sampler)
-    assert text.startswith(case.name)
-    if not any(np.ndim(value) for value in options.values()):
-        assert repr(eval(text, vars(samplers))) == text
+    assert repr(sampler).startswith(case.name)
     for name in options:
         with pytest.raises(AttributeError, match="read-only"):
             setattr(sampler, name, None)
-    assert repr(samplers.Weighted(np.arange(9))) == "Weighted([0.0, 1.0, ..., 8.0])"
 
 
 def test_an_array_that_was_given_may_change():

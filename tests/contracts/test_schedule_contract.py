@@ -142,7 +142,6 @@ def test_schedules_compare_and_print_by_their_arguments(case):
     assert len({*made, *(case.make(**options) for options in case.variants)}) == len(made)
     assert made[0] != made[1]
     assert made[0] != 0.1
-    assert eval(repr(made[0]), vars(schedules)) == made[0]
     with pytest.raises(AttributeError, match="read-only"):
         setattr(made[0], made[0].arguments[0], 0.5)
 

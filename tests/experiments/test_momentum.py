@@ -16,7 +16,9 @@ def test_averaged_momentum_steps_by_the_average_of_the_gradients(style, correcti
     gradients = rng.normal(size=(40, 3))
     optimizer, rows = fl.SGD(0.1, momentum=0.9, momentum_style=style), iter(gradients)
     moves = np.diff(path(optimizer, lambda theta: next(rows), np.zeros(3), 40), axis=0)
-    np.testing.assert_allclose(moves, -0.1 * fl.ewa(gradients, 0.9, correction), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        moves, -0.1 * fl.ewa(gradients, 0.9, correction=correction), rtol=0, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])

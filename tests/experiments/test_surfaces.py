@@ -61,7 +61,7 @@ def test_the_slopes_are_those_of_the_surface(surface, rng):
 
 def on_peaks(rate, start):
     """180 steps of descent."""
-    return fl.minimize(peaks, start, fl.SGD(rate), max_iterations=180, gtol=0)
+    return fl.minimize(peaks, start, optimizer=fl.SGD(rate), max_iterations=180, gtol=0)
 
 
 def test_small_steps_find_the_valley():

@@ -54,7 +54,7 @@ class BackupAndRestore(Callback):
     fit: Fit
 
     def __init__(
-        self, path: str | os.PathLike[str], every: int = 1, every_batches: int | None = None
+        self, path: str | os.PathLike[str], *, every: int = 1, every_batches: int | None = None
     ) -> None:
         kind = "BackupAndRestore"
         self.path = file_path(kind, "path", path)

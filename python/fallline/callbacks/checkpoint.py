@@ -38,6 +38,7 @@ class ModelCheckpoint(Monitor):
         self,
         path: str | os.PathLike[str],
         monitor: str = "val_loss",
+        *,
         save_best_only: bool = False,
         every: int = 1,
         mode: Literal["auto", "min", "max"] = "auto",

@@ -44,7 +44,7 @@ class CSVLogger(Callback):
         <BLANKLINE>
     """
 
-    def __init__(self, path: str | os.PathLike[str], append: bool = False, separator: str = ",") -> None:
+    def __init__(self, path: str | os.PathLike[str], *, append: bool = False, separator: str = ",") -> None:
         self.path = file_path("CSVLogger", "path", path)
         self.append = flag("CSVLogger", "append", append)
         expected = "one character that is in no number, e.g. ',' or '\\t'"

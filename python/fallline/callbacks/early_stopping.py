@@ -47,6 +47,7 @@ class EarlyStopping(Monitor):
     def __init__(
         self,
         monitor: str = "val_loss",
+        *,
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,

@@ -36,6 +36,7 @@ class LambdaCallback(Callback):
 
     def __init__(
         self,
+        *,
         on_epoch_begin: Function | None = None,
         on_epoch_end: Function | None = None,
         on_batch_end: Function | None = None,

@@ -45,7 +45,7 @@ class TerminateOnNonFinite(Monitor):
 
     saved = (*Monitor.saved, "stopped_epoch", "restored_epoch", "reason", "_good")
 
-    def __init__(self, monitor: str | None = None, mode: Literal["auto", "min", "max"] = "auto") -> None:
+    def __init__(self, monitor: str | None = None, *, mode: Literal["auto", "min", "max"] = "auto") -> None:
         super().__init__("loss" if monitor is None else monitor, 0.0, mode)
         self.last = monitor is None
 

@@ -115,6 +115,7 @@ class ReduceLROnPlateau(Monitor):
     def __init__(
         self,
         monitor: str = "val_loss",
+        *,
         factor: float = 0.1,
         patience: int = 10,
         min_delta: float = 1e-4,

@@ -46,6 +46,7 @@ class Dense(Layer):
         self,
         units: int,
         activation: Any = None,
+        *,
         use_bias: bool = True,
         kernel_initializer: Any = "auto",
         bias_initializer: Any = "zeros",

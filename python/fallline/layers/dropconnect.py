@@ -46,6 +46,7 @@ class DropConnect(Dense):
         self,
         units: int,
         rate: float = 0.5,
+        *,
         activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "auto",
@@ -57,12 +58,12 @@ class DropConnect(Dense):
         super().__init__(
             units,
             activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
         )
         self.rate = number("DropConnect", "rate", rate, low=0, below=1)
 

@@ -54,6 +54,7 @@ class Embedding(Layer):
         self,
         categories: int | Sequence[int],
         units: int | Sequence[int],
+        *,
         columns: int | Sequence[int] = (0,),
         table_initializer: Any = "uniform",
     ) -> None:

@@ -33,6 +33,7 @@ class ParameterGroup(Declaration):
     def __init__(
         self,
         learning_rate_factor: float = 1.0,
+        *,
         weight_decay: float | None = None,
         trainable: bool = True,
     ) -> None:
@@ -47,7 +48,7 @@ class ParameterGroup(Declaration):
         """Return the group of what is in this one, inside a layer that is in another: factors multiply."""
         decay = outer.weight_decay if self.weight_decay is None else self.weight_decay
         factor = outer.learning_rate_factor * self.learning_rate_factor
-        return ParameterGroup(factor, decay, outer.trainable and self.trainable)
+        return ParameterGroup(factor, weight_decay=decay, trainable=outer.trainable and self.trainable)
 
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know."""

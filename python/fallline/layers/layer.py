@@ -137,7 +137,9 @@ class Layer(Declaration):
     def trainable(self, value: bool) -> None:
         group = self._group or ParameterGroup()
         trainable = flag(type(self).__name__, "trainable", value)
-        self._group = ParameterGroup(group.learning_rate_factor, group.weight_decay, trainable)
+        self._group = ParameterGroup(
+            group.learning_rate_factor, weight_decay=group.weight_decay, trainable=trainable
+        )
 
     # --- weights ---
 

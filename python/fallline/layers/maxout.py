@@ -47,6 +47,7 @@ class Maxout(Dense):
         self,
         units: int,
         pieces: int = 2,
+        *,
         use_bias: bool = True,
         kernel_initializer: Any = "auto",
         bias_initializer: Any = "zeros",

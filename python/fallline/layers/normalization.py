@@ -73,7 +73,7 @@ class BatchNormalization(_Normalization):
     """
 
     def __init__(
-        self, momentum: float = 0.99, epsilon: float = 1e-3, scale: bool = True, center: bool = True
+        self, *, momentum: float = 0.99, epsilon: float = 1e-3, scale: bool = True, center: bool = True
     ) -> None:
         self._set(epsilon, scale, center)
         self.momentum = number("BatchNormalization", "momentum", momentum, low=0, below=1)
@@ -127,7 +127,7 @@ class LayerNormalization(_Normalization):
         Ba, Kiros & Hinton 2016.
     """
 
-    def __init__(self, epsilon: float = 1e-3, scale: bool = True, center: bool = True) -> None:
+    def __init__(self, *, epsilon: float = 1e-3, scale: bool = True, center: bool = True) -> None:
         self._set(epsilon, scale, center)
 
     def spec(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class PReLU(Layer):
 
     _group = ParameterGroup(weight_decay=0.0)
 
-    def __init__(self, initial: float = 0.25, shared: bool = False) -> None:
+    def __init__(self, *, initial: float = 0.25, shared: bool = False) -> None:
         self.initial = number("PReLU", "initial", initial)
         self.shared = flag("PReLU", "shared", shared)
 

@@ -53,7 +53,7 @@ class CrossEntropy(_OfClasses):
 
     name = "cross_entropy"
 
-    def __init__(self, label_smoothing: float = 0.0, reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(self, label_smoothing: float = 0.0, *, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(reduction)
         self.label_smoothing = number("CrossEntropy", "label_smoothing", label_smoothing, low=0, high=1)
 
@@ -110,7 +110,7 @@ class FocalCrossEntropy(_OfClasses):
     binary = "binary_focal_cross_entropy"
 
     def __init__(
-        self, gamma: float = 2.0, alpha: float | None = None, reduction: Literal["mean", "sum"] = "mean"
+        self, *, gamma: float = 2.0, alpha: float | None = None, reduction: Literal["mean", "sum"] = "mean"
     ) -> None:
         super().__init__(reduction)
         self.gamma = number("FocalCrossEntropy", "gamma", gamma, low=0)
@@ -146,7 +146,7 @@ class BinaryCrossEntropy(Loss):
     activations = ("sigmoid", "linear")
     target_range = (0.0, 1.0)
 
-    def __init__(self, label_smoothing: float = 0.0, reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(self, label_smoothing: float = 0.0, *, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(reduction)
         self.label_smoothing = number("BinaryCrossEntropy", "label_smoothing", label_smoothing, low=0, high=1)
 
@@ -181,7 +181,7 @@ class BinaryFocalCrossEntropy(Loss):
     target_range = (0.0, 1.0)
 
     def __init__(
-        self, gamma: float = 2.0, alpha: float | None = None, reduction: Literal["mean", "sum"] = "mean"
+        self, *, gamma: float = 2.0, alpha: float | None = None, reduction: Literal["mean", "sum"] = "mean"
     ) -> None:
         super().__init__(reduction)
         kind = "BinaryFocalCrossEntropy"

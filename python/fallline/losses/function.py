@@ -44,6 +44,7 @@ class FunctionLoss(Loss):
     def __init__(
         self,
         function: Any,
+        *,
         classes: bool = False,
         reduction: Literal["mean", "sum"] = "mean",
     ) -> None:

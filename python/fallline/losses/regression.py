@@ -68,7 +68,7 @@ class Huber(Loss):
 
     name = "huber"
 
-    def __init__(self, delta: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(self, delta: float = 1.0, *, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(reduction)
         self.delta = number("Huber", "delta", delta, above=0)
 
@@ -117,7 +117,7 @@ class Quantile(Loss):
 
     name = "quantile"
 
-    def __init__(self, q: float = 0.5, reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(self, q: float = 0.5, *, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(reduction)
         self.q = number("Quantile", "q", q, above=0, below=1)
 

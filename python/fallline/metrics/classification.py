@@ -92,7 +92,7 @@ class AUC(Metric):
     name = "auc"
     higher_is_better = True
 
-    def __init__(self, from_logits: bool = False) -> None:
+    def __init__(self, *, from_logits: bool = False) -> None:
         self.from_logits = flag("AUC", "from_logits", from_logits)
 
     @classmethod

@@ -125,6 +125,7 @@ class _Share(Decision):
     def __init__(
         self,
         average: Average | None = None,
+        *,
         zero_division: float = 0.0,
         threshold: float = 0.5,
     ) -> None:

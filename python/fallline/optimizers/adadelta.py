@@ -42,10 +42,10 @@ class AdaDelta(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 1.0,
+        *,
         rho: float = 0.95,
         epsilon: float = 1e-6,
         weight_decay: float = 0.0,
-        *,
         l2: float = 0.0,
         clip_norm: float | None = None,
         clip_layer_norm: float | None = None,

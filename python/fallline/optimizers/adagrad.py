@@ -43,10 +43,10 @@ class AdaGrad(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 0.01,
+        *,
         epsilon: float = 1e-10,
         initial_accumulator_value: float = 0.0,
         weight_decay: float = 0.0,
-        *,
         epsilon_inside: bool = False,
         l2: float = 0.0,
         clip_norm: float | None = None,

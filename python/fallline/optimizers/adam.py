@@ -46,11 +46,11 @@ class Adam(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 1e-3,
+        *,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
         amsgrad: bool = False,
         epsilon_hat: bool = False,
         l2: float = 0.0,

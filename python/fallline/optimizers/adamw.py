@@ -42,11 +42,11 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: float | Schedule = 1e-3,
+        *,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
-        *,
         amsgrad: bool = False,
         epsilon_hat: bool = False,
         l2: float = 0.0,
@@ -57,10 +57,10 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(
             learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            weight_decay,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            weight_decay=weight_decay,
             amsgrad=amsgrad,
             epsilon_hat=epsilon_hat,
             l2=l2,

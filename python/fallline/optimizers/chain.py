@@ -30,7 +30,7 @@ class Plateau(Declaration):
         Plateau(patience=3)
     """
 
-    def __init__(self, patience: int = 10, min_delta: float = 1e-3) -> None:
+    def __init__(self, patience: int = 10, *, min_delta: float = 1e-3) -> None:
         self.patience = integer("Plateau", "patience", patience, low=1)
         self.min_delta = number("Plateau", "min_delta", min_delta, low=0)
 

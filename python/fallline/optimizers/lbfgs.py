@@ -54,8 +54,8 @@ class LBFGS(QuasiNewton):
 
     def __init__(
         self,
-        history: int = 10,
         *,
+        history: int = 10,
         gtol: float = 1e-5,
         ftol: float = 1e-9,
         max_iterations: int = 1000,

@@ -42,10 +42,10 @@ class Lion(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 1e-4,
+        *,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         weight_decay: float = 0.0,
-        *,
         l2: float = 0.0,
         clip_norm: float | None = None,
         clip_layer_norm: float | None = None,

@@ -44,12 +44,12 @@ class NAdam(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 2e-3,
+        *,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         momentum_decay: float = 4e-3,
         weight_decay: float = 0.0,
-        *,
         l2: float = 0.0,
         clip_norm: float | None = None,
         clip_layer_norm: float | None = None,

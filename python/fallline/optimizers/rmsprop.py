@@ -45,10 +45,10 @@ class RMSProp(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 1e-3,
+        *,
         rho: float = 0.9,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
         init: str = "zero",
         epsilon_inside: bool = False,
         l2: float = 0.0,

@@ -60,11 +60,11 @@ class SGD(FirstOrder):
     def __init__(
         self,
         learning_rate: float | Schedule = 0.01,
+        *,
         momentum: float = 0.0,
         nesterov: bool = False,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
-        *,
         momentum_style: str = "classical",
         l2: float = 0.0,
         clip_norm: float | None = None,

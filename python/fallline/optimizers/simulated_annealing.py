@@ -77,8 +77,8 @@ class SimulatedAnnealing(Minimizer):
     def __init__(
         self,
         temperature: float = 0.02,
-        final_temperature: float = 1e-4,
         *,
+        final_temperature: float = 1e-4,
         cooling: str = "geometric",
         proposals: int = 10_000,
         cycles: int = 100,

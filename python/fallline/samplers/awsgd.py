@@ -80,6 +80,7 @@ class AWSGD(Sampler):
     def __init__(
         self,
         over: str | ArrayLike = "classes",
+        *,
         learning_rate: float = 0.2,
         mix: float = 0.1,
         clip: float | None = 10.0,

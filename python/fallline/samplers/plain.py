@@ -94,7 +94,7 @@ class Balanced(Sampler):
 
     name = "balanced"
 
-    def __init__(self, over: str | ArrayLike = "classes", unbiased: bool = False) -> None:
+    def __init__(self, over: str | ArrayLike = "classes", *, unbiased: bool = False) -> None:
         self.over: Any = checked_groups("Balanced", over, ("classes",))
         self.unbiased = flag("Balanced", "unbiased", unbiased)
 
@@ -129,7 +129,7 @@ class Weighted(Sampler):
         >>> history = model.fit(np.eye(4), np.ones(4), epochs=2, sampler=sampler)
     """
 
-    def __init__(self, weights: ArrayLike, unbiased: bool = False) -> None:
+    def __init__(self, weights: ArrayLike, *, unbiased: bool = False) -> None:
         kind = "Weighted"
         given = np.asarray(weights)
         if given.ndim != 1 or given.dtype.kind not in "fiub":

@@ -39,7 +39,7 @@ class Warmup(Schedule):
         Goyal et al. 2017, Accurate, large minibatch SGD.
     """
 
-    def __init__(self, schedule: Rate, steps: int, start: float = 0.0) -> None:
+    def __init__(self, schedule: Rate, steps: int, *, start: float = 0.0) -> None:
         self.schedule = as_rate(schedule, "Warmup", "schedule")
         self.steps = integer("Warmup", "steps", steps, low=1)
         self.start = number("Warmup", "start", start, low=0)

@@ -37,7 +37,7 @@ class CosineDecay(Schedule):
         Loshchilov & Hutter 2016, SGDR.
     """
 
-    def __init__(self, initial: float, steps: int, end: float = 0.0) -> None:
+    def __init__(self, initial: float, steps: int, *, end: float = 0.0) -> None:
         self.initial = number("CosineDecay", "initial", initial, low=0)
         self.steps = integer("CosineDecay", "steps", steps, low=1)
         self.end = number("CosineDecay", "end", end, low=0)
@@ -72,7 +72,7 @@ class CosineRestarts(Schedule):
     """
 
     def __init__(
-        self, initial: float, steps: int, end: float = 0.0, t_mul: float = 1.0, m_mul: float = 1.0
+        self, initial: float, steps: int, *, end: float = 0.0, t_mul: float = 1.0, m_mul: float = 1.0
     ) -> None:
         self.initial = number("CosineRestarts", "initial", initial, low=0)
         self.steps = integer("CosineRestarts", "steps", steps, low=1)
@@ -131,6 +131,7 @@ class OneCycle(Schedule):
         self,
         peak: float,
         steps: int,
+        *,
         pct_start: float = 0.3,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,

@@ -36,7 +36,7 @@ class Constant(Schedule):
 
 
 class _Geometric(Schedule):
-    def __init__(self, initial: float, factor: float, every: int = 1) -> None:
+    def __init__(self, initial: float, factor: float, *, every: int = 1) -> None:
         kind = type(self).__name__
         self.initial = number(kind, "initial", initial, low=0)
         self.factor = number(kind, "factor", factor, above=0)
@@ -133,7 +133,7 @@ class PolynomialDecay(Schedule):
         0.025
     """
 
-    def __init__(self, initial: float, steps: int, end: float = 0.0, power: float = 1.0) -> None:
+    def __init__(self, initial: float, steps: int, *, end: float = 0.0, power: float = 1.0) -> None:
         self.initial = number("PolynomialDecay", "initial", initial, low=0)
         self.steps = integer("PolynomialDecay", "steps", steps, low=1)
         self.end = number("PolynomialDecay", "end", end, low=0)

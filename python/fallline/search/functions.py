@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def minimize(
     fun: Callable[[Float64Array], Any],
     x0: ArrayLike | None = None,
-    optimizer: Optimizer | str = "lbfgs",
     *,
+    optimizer: Optimizer | str = "lbfgs",
     max_iterations: int | None = None,
     gtol: float = 1e-6,
     starts: int | ArrayLike | None = None,
@@ -79,7 +79,7 @@ def minimize(
 
     Example:
         >>> import fallline as fl
-        >>> fl.minimize(lambda x: ((x**2).sum(), 2 * x), [3.0, 4.0], fl.SGD(0.5))
+        >>> fl.minimize(lambda x: ((x**2).sum(), 2 * x), [3.0, 4.0], optimizer=fl.SGD(0.5))
         Minimum: 0 at [0, 0]
         1 iteration, 2 evaluations; the gradient is below gtol
         >>> wells = lambda x: ((x**2 - 1) ** 2 + x / 4, 4 * x * (x**2 - 1) + 1 / 4)
