@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -40,14 +41,15 @@ def test_threads_are_set_and_put_back():
     assert fl.get_num_threads() == default
 
 
-@pytest.mark.parametrize(
-    "n, exception", [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)]
-)
-def test_bad_numbers_of_threads(n, exception):
-    before = fl.get_num_threads()
-    with refuses(exception, "set_num_threads"):
+@pytest.mark.parametrize("n", [0, -1, 4097, 2**40, 1.5, "2", True])
+def test_bad_numbers_of_threads_change_nothing(n):
+    exception = ValueError if type(n) is int else TypeError
+    fl.set_num_threads(5)
+    with refuses(exception, "^set_num_threads: n is "):
         fl.set_num_threads(n)
-    assert fl.get_num_threads() == before
+    with refuses(exception, "^threads: n is "), fl.threads(n):
+        pass
+    assert fl.get_num_threads() == 5
 
 
 def test_the_default_respects_affinity(run_script):
@@ -66,19 +68,95 @@ def test_our_own_variable_comes_first(run_script):
     assert run_script(THREADS, env={"OMP_NUM_THREADS": "1", "FALLLINE_NUM_THREADS": "3"}) == "3\n"
 
 
-@pytest.mark.parametrize("value", ["0", "-2", "many", "2x", ""])
-def test_a_bad_variable_is_named_or_ignored(value, run_script):
+IMPORT_ERROR = """
+try:
+    import fallline
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "many", "2x", "2.0", "5000", "9" * 30])
+def test_a_nonsensical_number_of_threads_is_one_error_at_import(value, run_script):
+    message = f"fallline: FALLLINE_NUM_THREADS is '{value}'; expected a whole number from 1 to 4096\n"
+    assert run_script(IMPORT_ERROR, env={"FALLLINE_NUM_THREADS": value}) == message
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_variable_says_nothing(value, run_script):
+    assert run_script(THREADS, env={"FALLLINE_NUM_THREADS": value}) == run_script(THREADS)
+
+
+def test_a_block_gives_the_default_back_as_a_default(run_script):
+    """A default that changes later is followed, after a block and within one of None."""
     out = run_script(
         """
+        import os
         import fallline as fl
-        try:
-            assert fl.get_num_threads() == 1 or not "{value}"
-        except ValueError as error:
-            assert "FALLLINE_NUM_THREADS" in str(error) and "{value}" in str(error), error
-        """.replace("{value}", value),
-        env={"FALLLINE_NUM_THREADS": value},
+        fl.set_num_threads(4)
+        with fl.threads(None):
+            os.environ["FALLLINE_NUM_THREADS"] = "3"
+            print(fl.get_num_threads())
+        print(fl.get_num_threads())
+        fl.set_num_threads(None)
+        with fl.threads(7):
+            os.environ["FALLLINE_NUM_THREADS"] = "5"
+        print(fl.get_num_threads())
+        """
     )
-    assert out == ""
+    assert out.split() == ["3", "4", "5"]
+
+
+def test_set_inside_a_block_ends_with_it():
+    fl.set_num_threads(6)
+    with fl.threads(2):
+        fl.set_num_threads(3)
+        with fl.threads(5):
+            fl.set_num_threads(None)
+        assert fl.get_num_threads() == 3
+    assert fl.get_num_threads() == 6
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_blocks_that_overlap_end_in_any_order(order):
+    fl.set_num_threads(9)
+    blocks = [fl.threads(n) for n in (2, 3, 4)]
+    for block in blocks:
+        block.__enter__()
+    at_work = [2, 3, 4]
+    for i in order:
+        assert fl.get_num_threads() == at_work[-1]
+        blocks[i].__exit__(None, None, None)
+        at_work.remove(i + 2)
+    assert fl.get_num_threads() == 9
+
+
+def test_many_threads_enter_and_leave_blocks():
+    def enter_and_leave(n):
+        for _ in range(200):
+            with fl.threads(n), fl.threads(n + 1):
+                fl.get_num_threads()
+
+    fl.set_num_threads(7)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(enter_and_leave, [1, 2, 3, 4]))
+    assert fl.get_num_threads() == 7
+
+
+def test_a_block_is_left_in_a_forked_child(run_script):
+    out = run_script(
+        """
+        import os
+        import fallline as fl
+        fl.set_num_threads(6)
+        with fl.threads(2):
+            child = os.fork()
+        if child == 0:
+            os._exit(fl.get_num_threads())
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+        """
+    )
+    assert out == "6\n"
 
 
 def test_show_config_tells_and_prints(capsys):
@@ -147,15 +225,7 @@ def test_the_best_target_is_chosen():
 
 
 def test_an_unknown_target_lists_the_known_ones(run_script):
-    out = run_script(
-        """
-        try:
-            import fallline
-        except ImportError as error:
-            print(error)
-        """,
-        env={"FALLLINE_TARGET": "avx3"},
-    )
+    out = run_script(IMPORT_ERROR, env={"FALLLINE_TARGET": "avx3"})
     assert "FALLLINE_TARGET" in out
     assert "avx3" in out
     assert all(target in out for target in supported())

@@ -62,7 +62,10 @@ py::dict config() {
 }  // namespace
 
 void bind_runtime(py::module_& m) {
+  // Both throw for a variable of the environment that makes no sense, so that the import fails and not some call.
   m.attr("target") = chosen_target().target->name;
+  default_threads();
+  m.attr("max_threads") = Team::max_size;
   m.def("activations", activation_names);
   m.def("losses", loss_names);
   m.def("optimizers", optimizer_rules);
@@ -72,9 +75,7 @@ void bind_runtime(py::module_& m) {
   m.def(
       "set_num_threads",
       [](std::optional<int> n) {
-        if (!n) return reset_num_threads();
-        if (*n < 1) throw py::value_error("set_num_threads: n is " + std::to_string(*n) + "; expected at least 1");
-        set_num_threads(*n);
+        n ? set_num_threads(*n) : reset_num_threads();
       },
       py::arg("n"));
 }

@@ -40,11 +40,11 @@ std::optional<int> from_own_variable() {
   const char* text = std::getenv("FALLLINE_NUM_THREADS");
   if (text == nullptr || trimmed(text).empty()) return std::nullopt;
   const auto threads = whole_number(text);
-  if (!threads || *threads > Team::max_size) {
-    throw std::invalid_argument("FALLLINE_NUM_THREADS: value is \"" + std::string(text) +
-                                "\"; expected a whole number up to " + std::to_string(Team::max_size));
+  if (!threads || *threads < 1 || *threads > Team::max_size) {
+    throw std::invalid_argument("fallline: FALLLINE_NUM_THREADS is '" + std::string(text) +
+                                "'; expected a whole number from 1 to " + std::to_string(Team::max_size));
   }
-  return std::max(1, *threads);
+  return threads;
 }
 
 // "4" or "4,2", one number for each level of nesting. OpenMP itself complains about anything else.

@@ -14,7 +14,8 @@ struct ThreadLimit {
 int available_cpus();
 
 // FALLLINE_NUM_THREADS, or else the smallest of: CPU affinity, cgroup quota, OMP_NUM_THREADS, and the limit that
-// omp_set_num_threads (which threadpoolctl calls) has put on the calling thread.
+// omp_set_num_threads (which threadpoolctl calls) has put on the calling thread. Throws std::invalid_argument if the
+// first of them is no number of threads.
 ThreadLimit default_threads();
 
 // The number given to set_num_threads, for the whole process, or else that of default_threads().

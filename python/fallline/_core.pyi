@@ -284,3 +284,4 @@ def config() -> dict[str, Any]:
 def forked() -> bool: ...
 
 target: Literal["baseline", "avx2", "avx512"] | str
+max_threads: int

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fallline import _core
@@ -23,9 +26,11 @@ def get_num_threads() -> int:
 def set_num_threads(n: int | None) -> None:
     """Set the most threads that a call may use; results do not depend on it.
 
+    Inside a block of threads(), the setting ends with the block.
+
     Args:
-        n: the number, >= 1, or None for the default, which respects affinity, cgroup quota and
-            OMP_NUM_THREADS.
+        n: the number, 1 to 4096, or None for the default, which respects FALLLINE_NUM_THREADS or else affinity,
+            cgroup quota and OMP_NUM_THREADS.
 
     Example:
         >>> set_num_threads(1)
@@ -33,27 +38,53 @@ def set_num_threads(n: int | None) -> None:
         1
         >>> set_num_threads(None)
     """
-    _core.set_num_threads(None if n is None else integer("set_num_threads", "n", n, low=1))
+    n = _checked("set_num_threads", n)
+    with _lock:
+        _settings[-1].n = n
+        _core.set_num_threads(n)
 
 
 @contextmanager
 def threads(n: int | None) -> Iterator[None]:
     """Use at most n threads inside a with block, in the whole process.
 
+    Of blocks that overlap, in several threads say, the one that was entered last counts; when all have ended, the
+    setting is that from before them.
+
     Args:
-        n: the number, >= 1, or None for the default.
+        n: the number, 1 to 4096, or None for the default.
 
     Example:
         >>> with threads(1):
         ...     get_num_threads()
         1
     """
-    before = get_num_threads()
-    set_num_threads(n)
+    setting = _Setting(_checked("threads", n))
+    with _lock:
+        _settings.append(setting)
+        _core.set_num_threads(setting.n)
     try:
         yield
     finally:
-        set_num_threads(before)
+        with _lock:
+            _settings.remove(setting)
+            _core.set_num_threads(_settings[-1].n)
+
+
+@dataclass(eq=False)
+class _Setting:
+    """The number of threads that set_num_threads or a block of threads() asks for."""
+
+    n: int | None
+
+
+_settings = [_Setting(None)]  # that of the process, then those of the blocks at work, the latest last
+_lock = threading.Lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def _checked(operation: str, n: int | None) -> int | None:
+    return None if n is None else integer(operation, "n", n, low=1, high=_core.max_threads)
 
 
 def show_config() -> dict[str, Any]:
