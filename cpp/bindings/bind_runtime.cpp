@@ -72,12 +72,7 @@ void bind_runtime(py::module_& m) {
   m.def("config", config);
   m.def("forked", forked_child);
   m.def("get_num_threads", get_num_threads);
-  m.def(
-      "set_num_threads",
-      [](std::optional<int> n) {
-        n ? set_num_threads(*n) : reset_num_threads();
-      },
-      py::arg("n"));
+  m.def("set_num_threads", [](std::optional<int> n) { n ? set_num_threads(*n) : reset_num_threads(); }, py::arg("n"));
 }
 
 }  // namespace fallline

@@ -1,6 +1,7 @@
 #include "network/evaluation.h"
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 
 #include "network/claim.h"
@@ -24,14 +25,16 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
   const int threads =
       network.foreign() ? 1 : threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks)));
-  run_team(threads, [&](Team& team, int thread) {
-    auto work = network.idle_workspaces().take(network, block);
-    for (std::int64_t i = thread; i < blocks; i += team.size()) {
+  std::atomic<std::int64_t> next{0};
+  const auto body = [&](Team& team, int) {
+    for (std::int64_t i; !team.broken() && (i = next++) < blocks;) {
+      auto work = network.idle_workspaces().take(network, block);
       const std::int64_t first = i * block;
       f(*work, first, static_cast<int>(std::min<std::int64_t>(block, n - first)));
+      network.idle_workspaces().give(std::move(work));
     }
-    network.idle_workspaces().give(std::move(work));
-  });
+  };
+  run_team(threads, body, Begin::separately);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
   double flops = 0;
   for (const Job* job : open) flops += work(job);
   std::atomic<std::size_t> next{0};
-  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), [&](Team& team, int) {
+  const auto body = [&](Team& team, int) {
     for (std::size_t i; (i = next++) < open.size();) {
       while (open[i]->left() > 0) {
         const double left = seconds - Seconds(Clock::now() - begun).count();
@@ -43,7 +43,9 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
         open[i]->advance(left);
       }
     }
-  });
+  };
+  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), body,
+           Begin::separately);
 }
 
 }  // namespace fallline

@@ -39,9 +39,14 @@ def test_module_only_calls_the_binders():
     assert len((CPP / "bindings/module.cpp").read_text().splitlines()) <= 40
 
 
-@pytest.mark.parametrize("pattern", [r"gil_scoped_release", r"#\s*pragma\s+omp\b"])
+@pytest.mark.parametrize("pattern", [r"gil_scoped_release", r"std::j?thread\b"])
 def test_happens_in_one_file(pattern):
     assert len(files_with(pattern, CPP)) == 1
+
+
+@pytest.mark.parametrize("pattern", [r"#\s*pragma\s+omp\b", r"std::async", r"pthread_create"])
+def test_threads_start_in_no_other_way(pattern):
+    assert files_with(pattern, CPP) == set()
 
 
 @pytest.mark.parametrize("path", [*files(CPP, ".h", ".cpp"), ROOT / "CMakeLists.txt"], ids=label)

@@ -80,6 +80,49 @@ TEST(within_a_team_nobody_starts_another) {
   reset_num_threads();
 }
 
+TEST(a_team_within_a_team_is_of_one) {
+  std::atomic<int> calls{0}, inner{0};
+  run_team(3, [&](Team&, int) {
+    run_team(3, [&](Team& team, int) {
+      ++calls;
+      inner += team.size();
+    });
+  });
+  CHECK_EQUAL(calls.load(), 3);
+  CHECK_EQUAL(inner.load(), 3);
+}
+
+// Pieces are done once each, by whoever comes; who has not come when none are left is not waited for.
+TEST(threads_that_begin_separately) {
+  constexpr int pieces = 40;
+  for (const int threads : {1, 2, 5, 13})
+    for (int round = 0; round < (quick() ? 50 : 500); ++round) {
+      std::vector<std::atomic<int>> done(pieces);
+      std::atomic<int> next{0}, inside{0};
+      run_team(
+          threads,
+          [&](Team&, int) {
+            ++inside;
+            for (int i; (i = next++) < pieces;) ++done[static_cast<std::size_t>(i)];
+            --inside;
+          },
+          Begin::separately);
+      CHECK_EQUAL(inside.load(), 0);
+      for (const auto& each : done) CHECK_EQUAL(each.load(), 1);
+    }
+}
+
+TEST(workers_end_with_the_thread_that_called_them) {
+  const auto running = [] { return std::distance(fs::directory_iterator("/proc/self/task"), {}); };
+  const auto before = running();
+  std::thread([&] {
+    cross_barriers(4, 5);
+    CHECK_EQUAL(running(), before + 4);
+  }).join();
+  for (int i = 0; i < 1000 && running() > before; ++i) usleep(1000);  // the system is told of an end a little later
+  CHECK_EQUAL(running(), before);
+}
+
 TEST(an_exception_of_any_thread_reaches_the_caller) {
   for (const int threads : {1, 2, 3, 7})
     for (int thrower = 0; thrower < threads; ++thrower) {
