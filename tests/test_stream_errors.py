@@ -89,7 +89,7 @@ REFUSED = [
     (lambda b: iter([]), {}, ValueError, "no batches"),
     (lambda b: iter([]), {"steps_per_epoch": 3}, ValueError, "no batches"),
     (list, {"sample_weight": np.ones(200)}, ValueError, "sample_weight"),
-    (list, {"class_weight": {0: 1.0}}, ValueError, "class_weight"),
+    (list, {"class_weight": {9: 1.0}}, ValueError, "class_weight"),
     (list, {"validation_split": 0.2}, ValueError, "validation_split"),
     (list, {"steps_per_epoch": 0}, ValueError, "steps_per_epoch"),
     (list, {"steps_per_epoch": 1.5}, TypeError, "steps_per_epoch"),

@@ -99,16 +99,13 @@ Data<T> as_data(const py::object& x, const py::object& y, const py::object& weig
   if (!weight.is_none()) {
     const auto values = py::array_t<double, py::array::forcecast>(as_array(weight, operation, "sample_weight"));
     expect_shape(values, {data.rows}, operation, "sample_weight");
-    double sum = 0;
     for (std::int64_t i = 0; i < data.rows; ++i) {
       const double w = values.at(i);
       if (!(w >= 0) || !std::isfinite(w))
         bad_value(operation, "sample_weight", "the value " + std::to_string(w) + " in row " + std::to_string(i),
                   "finite numbers of at least 0");
       data.weights.push_back(static_cast<T>(w));
-      sum += w;
     }
-    if (sum == 0) bad_value(operation, "sample_weight", "the sum 0", "a positive sum");
   }
   owners.push_back(xs);
   owners.push_back(ys);

@@ -115,7 +115,7 @@ def checked(
     number = -1
     for number, batch in enumerate(batches):
         where = f"{operation}({argument}[{number}])"
-        network, data = model.data(*unpacked(batch, where), where)
+        network, data = model.data(*unpacked(batch, where), where, measured=True)
         model.adopt(network)
         yield data, where
     if number < 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fallline.checks import number
+from fallline.classes import classes_of
 from fallline.errors import message
 from fallline.losses import Loss
 
@@ -100,13 +100,59 @@ def _as_classes(y: Array, operation: str, outputs: int) -> Array:
     return y.astype(np.int32)
 
 
-def as_weights(
-    value: Any, class_weight: Mapping[int, float] | str | None, operation: str, dtype: str, y: Array
-) -> Array | None:
-    """Return the sample weights times the weights of their classes, or None for all alike."""
-    if value is None and class_weight is None:
-        return None
-    weight = np.ones(len(y)) if value is None else as_numbers(value, operation, "sample_weight")
+def rows_kept(n: int, share: float, operation: str) -> int:
+    """Return how many rows train, the first ones, where a share is held out for validation."""
+    kept = int(n * (1 - share))
+    if share and not 0 < kept < n:
+        got = f"is {share:g} of {n} rows"
+        raise ValueError(message(operation, "validation_split", got, "at least one row on each side"))
+    return kept
+
+
+class ClassWeights(NamedTuple):
+    """Weights of classes as they were given: {class: weight} or "balanced"."""
+
+    given: Any
+    held_out: float = 0.0  # share of the rows, the last ones, that do not train
+    part: bool = False  # of all rows: others come later
+
+    def factors(self, y: Array, loss: Loss, outputs: int, operation: str) -> Array:
+        """Return the factor (n,) of each row's weight, 1 for rows held out."""
+        kept = rows_kept(len(y), self.held_out, operation)
+        classes = classes_of(y[:kept], loss.of_one_class(outputs))
+        if classes is None:
+            got = f"is given beside loss {loss.name!r} and y with rows that have no single class"
+            expected = "integer classes, 0 and 1, or one largest number in each row, or sample_weight instead"
+            raise ValueError(message(operation, "class_weight", got, expected))
+        factors = np.ones(len(y))
+        factors[:kept] = self._table(classes, max(2, outputs), operation)[classes]
+        return factors
+
+    def _table(self, classes: Array, count: int, operation: str) -> Array:
+        if isinstance(self.given, str) and self.given == "balanced":
+            if self.part:
+                expected = "a dict of class: weight, as rows to come cannot be counted"
+                raise ValueError(message(operation, "class_weight", "is 'balanced'", expected))
+            counts = np.bincount(classes, minlength=count)
+            return np.asarray(len(classes) / (np.count_nonzero(counts) * np.maximum(counts, 1)))
+        if isinstance(self.given, str) or not hasattr(self.given, "items"):
+            also = "" if self.part else "'balanced', or "
+            expected = f"{also}a dict of class: weight, e.g. {{0: 1.0, 1: 5.0}}"
+            raise TypeError(message(operation, "class_weight", f"is {self.given!r}", expected))
+        table = np.ones(count)
+        for key, value in self.given.items():
+            if key not in range(count):
+                got, expected = f"names the class {key!r}", f"classes 0 to {count - 1}"
+                raise ValueError(message(operation, "class_weight", got, expected))
+            table[int(key)] = number(operation, f"class_weight[{key!r}]", value, low=0)
+        return table
+
+
+def as_weights(value: Any, factors: Array | None, operation: str, dtype: str, y: Array) -> Array | None:
+    """Return the sample weights times factors (n,), or None for all alike."""
+    if value is None:
+        return None if factors is None else factors.astype(dtype)
+    weight = as_numbers(value, operation, "sample_weight")
     if weight.shape != (len(y),):
         got = f"has shape {weight.shape}"
         raise ValueError(message(operation, "sample_weight", got, f"({len(y)},), one for each row of X"))
@@ -115,32 +161,4 @@ def as_weights(
         raise ValueError(
             message(operation, "sample_weight", got, "finite numbers >= 0, at least one of them > 0")
         )
-    if class_weight is not None:
-        weight = weight * _weights_of_classes(class_weight, operation, y)
-    return weight.astype(dtype)
-
-
-def _weights_of_classes(class_weight: Mapping[int, float] | str, operation: str, y: Array) -> Array:
-    if y.ndim == 2 and y.shape[1] > 1 and ((y == y.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
-        got = "is given beside y with rows that have no single class"
-        expected = "one largest number in each row of y, or sample_weight instead"
-        raise ValueError(message(operation, "class_weight", got, expected))
-    classes = y if y.ndim == 1 else y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(np.intp)
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.bincount(classes)
-        balanced: Array = (len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[classes]
-        return balanced
-    if isinstance(class_weight, str) or not hasattr(class_weight, "items"):
-        expected = "'balanced', or a dict of class: weight, e.g. {0: 1.0, 1: 5.0}"
-        raise TypeError(message(operation, "class_weight", f"is {class_weight!r}", expected))
-    known = range(int(classes.max()) + 1 if y.ndim == 1 else max(2, y.shape[1]))
-    table = np.ones(len(known))
-    for key, value in class_weight.items():
-        if key not in known:
-            expected = f"classes that occur, 0 to {len(known) - 1}"
-            raise ValueError(message(operation, "class_weight", f"names the class {key!r}", expected))
-        table[int(key)] = number(operation, f"class_weight[{key!r}]", value, low=0)
-    weight: Array = table[classes]
-    if not weight.any():
-        raise ValueError(message(operation, "class_weight", "is 0 for every row", "a weight > 0"))
-    return weight
+    return (weight if factors is None else weight * factors).astype(dtype)

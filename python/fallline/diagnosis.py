@@ -84,7 +84,8 @@ def diagnose(history: History, target: float | None = None, *, monitor: str = "l
     trained = [name for name in measured if not name.startswith("val_")]
     if monitor not in trained:
         raise unknown("diagnose", "monitor", monitor, trained)
-    metric = known_names(Metric).get(monitor)
+    known = known_names(Metric)
+    metric = known.get(monitor, known.get(monitor.rpartition("_")[0]))  # f1_0 is f1 of a class
     higher = bool(metric and metric.higher_is_better)  # type: ignore[attr-defined]
     values = measured[monitor]
     rule_of_thumb = 0.9 if higher else values[0] / 2

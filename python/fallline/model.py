@@ -88,8 +88,9 @@ class Model(StatefulNetwork):
                 iterated again; evaluated after each epoch. Default None.
             validation_split: share of the rows held out for validation, the last ones. Default 0.
             sample_weight: (n,), weights of the rows, >= 0. Default None: all alike.
-            class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named. "balanced":
-                rows / (classes · rows of the class), of the classes that occur. Default None.
+            class_weight: {class: weight}, multiplied with sample_weight; 1 for classes not named, and classes
+                need not occur. "balanced", for arrays: rows / (classes · rows of the class), of the classes that
+                occur. Only rows that train are weighted so, and counted, not those for validation. Default None.
             shuffle: draw a new order for each epoch. Default True. Batches from an iterable stay in order.
             sampler: one of fl.samplers, or its name, that says which rows are drawn. Default None: Shuffled, or
                 Sequential if shuffle is False.
@@ -130,7 +131,13 @@ class Model(StatefulNetwork):
         return training.run(self, plan)
 
     def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, batch_size: int = 32
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        class_weight: Mapping[int, float] | None = None,
     ) -> float:
         """Go once over rows of a stream, in their order, and return their mean loss before each update.
 
@@ -141,6 +148,7 @@ class Model(StatefulNetwork):
             y: labels, as in fit().
             sample_weight: (n,) or None. Default None.
             batch_size: rows in an update, >= 1; the last batch may be smaller. Default 32.
+            class_weight: {class: weight}, as in fit(). Default None.
 
         Raises:
             RuntimeError: the model is not compiled, or is being trained in another thread.
@@ -155,7 +163,7 @@ class Model(StatefulNetwork):
             >>> [model.partial_fit(np.ones((4, 1)), np.ones(4)) for _ in range(3)]
             [1.0, 0.0, 0.0]
         """
-        return training.run_once(self, X, y, sample_weight, batch_size)
+        return training.run_once(self, X, y, sample_weight, batch_size, class_weight)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers, weights, optimizer and random state to one safetensors file, whole or not at all.

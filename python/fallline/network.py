@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from fallline import _core, batches, initializers
 from fallline.checks import as_seed, choice, integer
-from fallline.data import Data, as_rows, as_targets, as_weights
+from fallline.data import ClassWeights, Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.layers import Embedding, Input, Layer, stack
 from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import FunctionLoss, Loss
-from fallline.metrics.metric import Metric, check_all
+from fallline.metrics.metric import Metric, check_all, check_targets, measuring, scores
 from fallline.optimizers import Course, FirstOrder, Optimizer
 from fallline.summary import table
 
@@ -86,7 +86,7 @@ class Network:
             network.set_parameter(index, value.astype(self.dtype))
         if self._course is not None and self.loss is not None:
             self.loss.check(self._last_activation, network.outputs, operation)
-            for metric in self.metrics:
+            for metric in measuring(self.metrics, self.loss, self._last_activation, network.outputs):
                 metric.check(network.outputs, operation)
             network.compile(self.loss.spec(), self._course.optimizer.spec(), self._compiled_groups)
         return network
@@ -138,7 +138,7 @@ class Network:
         measured = check_all(metrics, operation, logits)
         course = Course(rule, self.seed)
         if self._network is not None:
-            for metric in measured:
+            for metric in measuring(measured, cost, self._last_activation, self._network.outputs):
                 metric.check(self._network.outputs, operation)
             self._network.compile(cost.spec(), course.optimizer.spec(), stack.groups(self.layers))
         self._compiled_groups = stack.groups(self.layers)
@@ -196,7 +196,7 @@ class Network:
         if y is None and batches.are_batches(X):
             batches.refuse_beside(operation, sample_weight=sample_weight)
             return batches.measure(self, X, operation, "X")
-        network, data = self.data(X, y, sample_weight, operation)
+        network, data = self.data(X, y, sample_weight, operation, measured=True)
         self.adopt(network)
         return self.measure(data, size)
 
@@ -237,10 +237,22 @@ class Network:
 
     def scores(self, data: Data, output: Array | None) -> dict[str, float]:
         """Return each metric of the outputs; none are needed if there are no metrics."""
-        return {} if output is None else {m.name: m(data.y, output, data.weight) for m in self.metrics}
+        if output is None:
+            return {}
+        _, loss = self._compiled("Model.evaluate")
+        metrics = measuring(self.metrics, loss, self._last_activation, output.shape[1])
+        return scores(metrics, data.y, output, data.weight)
 
-    def train_on_batch(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def train_on_batch(
+        self, X: Any, y: Any, sample_weight: Any = None, *, class_weight: Mapping[int, float] | None = None
+    ) -> float:
         """Make one update with all rows at once, and return the loss before it.
+
+        Args:
+            X: (n, inputs).
+            y: labels, as in fit().
+            sample_weight: (n,) or None. Default None.
+            class_weight: {class: weight}, as in fit(). Default None.
 
         Raises:
             RuntimeError: the model is not compiled.
@@ -251,13 +263,14 @@ class Network:
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
-        plain = safe and type(X) is type(y) is np.ndarray and sample_weight is None
+        plain = safe and type(X) is type(y) is np.ndarray and sample_weight is class_weight is None
         if plain and network is not None and self._tries(network):
             try:
                 return network.train_on_batch(X, y, None, optimizer.rate(network.step))
             except (TypeError, ValueError, _core.NonFiniteLoss):
                 pass  # as in predict()
-        network, data = self.data(X, y, sample_weight, operation)
+        by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
+        network, data = self.data(X, y, sample_weight, operation, class_weight=by_class)
         value = network.train_on_batch(*data, optimizer.rate(network.step))
         self.adopt(network)
         return value
@@ -283,17 +296,26 @@ class Network:
         sample_weight: Any,
         operation: str,
         *,
-        class_weight: Any = None,
+        class_weight: ClassWeights | None = None,
+        measured: bool = False,
         network: _core.Network | None = None,
     ) -> tuple[_core.Network, Data]:
-        """Return data checked against the loss and the network: the given, the own, or a new one for adopt()."""
+        """Return data checked against the loss and the network: the given, the own, or a new one for adopt().
+
+        measured: against the metrics too.
+        """
         _, loss = self._compiled(operation)
         network = network or self._network
         rows = as_rows(X, operation, self.dtype, network.inputs if network else None)
         network = network or self.made_for(rows.shape[1], operation)
         self._computing[0].check_rows(rows, operation)
         targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss)
-        weight = as_weights(sample_weight, class_weight, operation, self.dtype, targets)
+        if measured:
+            check_targets(self.metrics, loss, targets, operation)
+        factors = None
+        if class_weight is not None:
+            factors = class_weight.factors(targets, loss, network.outputs, operation)
+        weight = as_weights(sample_weight, factors, operation, self.dtype, targets)
         return network, Data(rows, targets, weight)
 
     def get_weights(self) -> list[Array]:

@@ -44,6 +44,10 @@ def _one_hot(rng, n):
     return np.eye(4)[rng.integers(0, 4, n)], _scores(rng, n, 4)
 
 
+def _labels(rng, n):
+    return rng.integers(0, 2, (n, 4)).astype(np.float64), _scores(rng, n, 4)
+
+
 def _single(rng, n):
     return rng.integers(0, 2, (n, 1)).astype(np.float64), _scores(rng, n, 1)
 
@@ -67,6 +71,7 @@ PROBLEMS = {
     "two": _classes(2),
     "seven": _classes(7),
     "one-hot": _one_hot,
+    "labels": _labels,
     "logits": _logits,
     "a number": _numbers(1),
     "numbers": _numbers(3),
@@ -96,6 +101,18 @@ def accuracy(true, predicted, weights, threshold=0.5):
     return mean([label_of(y) == guess_of(p, threshold) for y, p in pairs], weights)
 
 
+def labels(judged):
+    """The twin of what is judged row by row from whether each label is right."""
+
+    def twin(true, predicted, weights, threshold=0.5):
+        rows = zip(true, predicted, strict=True)
+        return mean(
+            [judged([(a > 0.5) == (b > threshold) for a, b in zip(*r, strict=True)]) for r in rows], weights
+        )
+
+    return twin
+
+
 def top_k(true, predicted, weights, k=5):
     hits = []
     for y, p in zip(true, predicted, strict=True):
@@ -107,10 +124,10 @@ def top_k(true, predicted, weights, k=5):
 def share(numerator, denominator):
     """The twin of precision, recall or F1: which rows of a class count how often above and below the line."""
 
-    def twin(true, predicted, weights, average=None, zero_division=0.0, threshold=0.5):
+    def twin(true, predicted, weights, average="auto", zero_division=0.0, threshold=0.5):
         truth, guesses = [label_of(y) for y in true], [guess_of(p, threshold) for p in predicted]
         classes = max(2, len(predicted[0]))
-        average = average or ("binary" if classes == 2 else "macro")
+        average = average if average != "auto" else "binary" if classes == 2 else "macro"
 
         def counts(c):
             rows = list(zip(truth, guesses, weights, strict=True))
@@ -182,9 +199,17 @@ def sk_labels(y, p, threshold=0.5):
     return [label_of(row) for row in y], [guess_of(row, threshold) for row in p]
 
 
+def sk_of_labels(function):
+    def call(sk, y, p, weights, threshold=0.5):
+        guesses = (p > threshold).astype(int)
+        return getattr(sk, function)(y.astype(int), guesses, sample_weight=weights)
+
+    return call
+
+
 def sk_share(function):
-    def call(sk, y, p, weights, average=None, zero_division=0.0, threshold=0.5):
-        average = average or ("binary" if p.shape[1] <= 2 else "macro")
+    def call(sk, y, p, weights, average="auto", zero_division=0.0, threshold=0.5):
+        average = average if average != "auto" else "binary" if p.shape[1] <= 2 else "macro"
         options = {"average": average, "zero_division": zero_division, "sample_weight": weights}
         return getattr(sk, function)(*sk_labels(y, p, threshold), **options)
 
@@ -216,8 +241,9 @@ BAD_THRESHOLD = (
     ({"threshold": "half"}, TypeError, "threshold"),
     ({"threshold": NAN}, ValueError, "threshold"),
 )
+BAD_DECISION = (*BAD_THRESHOLD, ({"labels": 1}, TypeError, "labels"))
 BAD_SHARE = (
-    *BAD_THRESHOLD,
+    *BAD_DECISION,
     ({"average": "mean"}, ValueError, "macro"),
     ({"average": 1}, TypeError, "average"),
     ({"zero_division": "warn"}, TypeError, "zero_division"),
@@ -242,6 +268,24 @@ METRICS = [
             *sk_labels(y, p, threshold), sample_weight=weights
         ),
         number=([0, 1, 2], [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]], 2 / 3),
+        bad=BAD_DECISION,
+    ),
+    MetricCase(
+        metrics.SubsetAccuracy,
+        variants=({}, {"threshold": 0.25}),
+        problems=("labels", "one-hot"),
+        twin=labels(all),
+        sklearn=sk_of_labels("accuracy_score"),
+        number=([[1, 0], [1, 1], [0, 0]], [[0.9, 0.1], [0.9, 0.1], [0.9, 0.6]], 1 / 3),
+        bad=BAD_THRESHOLD,
+    ),
+    MetricCase(
+        metrics.HammingLoss,
+        variants=({}, {"threshold": 0.25}),
+        problems=("labels", "one-hot"),
+        twin=labels(lambda right: 1 - sum(right) / len(right)),
+        sklearn=sk_of_labels("hamming_loss"),
+        number=([[1, 0], [1, 1], [0, 0]], [[0.9, 0.1], [0.9, 0.1], [0.9, 0.6]], 1 / 2),
         bad=BAD_THRESHOLD,
     ),
     MetricCase(

@@ -14,7 +14,7 @@ CPP_RINGS = ["kernels", "runtime", "minimizers", "network", "bindings"]
 # From the innermost ring outwards; a module imports only from rings before its own.
 PYTHON_RINGS = [
     {"_core", "errors", "typing", "extras"},
-    {"checks", "declaration"},
+    {"checks", "classes", "declaration"},
     {"runtime", "ops"},
     {"activations", "averages", "constraints", "regularizers", "schedules"},
     {"initializers"},

@@ -45,5 +45,6 @@ class Monitor(Callback):
 
     def _higher_is_better(self) -> bool:
         name = self.monitor.removeprefix("val_")
-        known = any(metric.name == name and metric.higher_is_better for metric in self.model.metrics)
+        outputs = self.model.outputs or 1
+        known = any(name in metric.keys(outputs) and metric.higher_is_better for metric in self.model.metrics)
         return self.mode == "max" or (self.mode == "auto" and known)

@@ -13,7 +13,7 @@ class _OfClasses(Loss):
     """Base of losses of a row of classes, made for a softmax or its logits."""
 
     activations = ("softmax", "linear")
-    takes_classes = True
+    classifies = takes_classes = True
     target_range = (0.0, 1.0)
     binary: ClassVar[str] = "binary_cross_entropy"  # what to use for one output
 
@@ -143,6 +143,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     name = "binary_cross_entropy"
+    classifies = True
     activations = ("sigmoid", "linear")
     target_range = (0.0, 1.0)
 
@@ -177,6 +178,7 @@ class BinaryFocalCrossEntropy(Loss):
     """
 
     name = "binary_focal_cross_entropy"
+    classifies = True
     activations = ("sigmoid", "linear")
     target_range = (0.0, 1.0)
 
@@ -216,6 +218,7 @@ class Hinge(Loss):
     """
 
     name = "hinge"
+    classifies = True
     target_range = (-1.0, 1.0)
 
     def from_logits(self, activation: str) -> bool:  # noqa: ARG002

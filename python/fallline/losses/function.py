@@ -61,6 +61,11 @@ class FunctionLoss(Loss):
         """Whether y_true are integer classes."""
         return self.classes
 
+    @property
+    def classifies(self) -> bool:  # type: ignore[override]
+        """Whether y_true are integer classes; what other numbers are, they must tell themselves."""
+        return self.classes
+
     def spec(self) -> dict[str, Any]:
         """Return what the core needs to know."""
         return {

@@ -23,6 +23,8 @@ class Loss(Declaration):
     name: ClassVar[str]
     # Last activations that the loss is made for, the last of them "linear" if it takes logits; empty: any.
     activations: ClassVar[tuple[str, ...]] = ()
+    # Whether y tells classes or their probabilities, whatever its numbers; takes_classes: integers among others.
+    classifies: ClassVar[bool] = False
     takes_classes: ClassVar[bool] = False
     target_range: ClassVar[tuple[float, float] | None] = None
 
@@ -38,6 +40,10 @@ class Loss(Declaration):
         if self.activations and activation not in self.activations:
             got = f"{self.name!r} follows a last layer with activation {activation!r}"
             raise ValueError(message(operation, "loss", got, " or ".join(map(repr, self.activations))))
+
+    def of_one_class(self, outputs: int) -> bool:
+        """Tell whether y has one class in each row, whatever its numbers."""
+        return self.takes_classes or (self.classifies and outputs == 1)
 
     def from_logits(self, activation: str) -> bool:
         """Tell whether the last layer puts out logits, whose sign tells the class of a single output."""

@@ -5,10 +5,11 @@ A metric is a name, a Metric object, or a function of y_true, y_pred and optiona
 
 from __future__ import annotations
 
-from fallline.metrics.classification import AUC, Accuracy, TopK
-from fallline.metrics.confusion import F1, Precision, Recall, confusion_matrix
+from fallline.metrics.classification import AUC, Accuracy, HammingLoss, SubsetAccuracy, TopK
+from fallline.metrics.confusion import confusion_matrix
 from fallline.metrics.metric import FunctionMetric, Metric
 from fallline.metrics.regression import R2, RMSE, MeanAbsoluteError, MeanSquaredError
+from fallline.metrics.shares import F1, Precision, Recall
 
 __all__ = [
     "AUC",
@@ -17,11 +18,13 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "FunctionMetric",
+    "HammingLoss",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
     "Precision",
     "Recall",
+    "SubsetAccuracy",
     "TopK",
     "confusion_matrix",
 ]

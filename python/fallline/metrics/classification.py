@@ -1,4 +1,4 @@
-"""How often the right class comes first, or ranks high."""
+"""How often the right class comes first, or ranks high; how many labels are right."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fallline.checks import flag, integer, number
+from fallline.checks import flag, integer
 from fallline.errors import message
-from fallline.metrics.confusion import Decision, predicted_classes, true_classes
+from fallline.metrics.decision import Decision, belonging
 from fallline.metrics.metric import Metric, mean
 
 if TYPE_CHECKING:
@@ -17,31 +17,90 @@ if TYPE_CHECKING:
 
 
 class Accuracy(Decision):
-    """Share of rows whose class is right.
+    """Share of rows whose class is right, or of labels that are right.
 
-    The class is the largest of several outputs, or whether a single output is above the threshold.
+    The class is the largest of several outputs, or whether a single output is above the threshold. Several
+    outputs are labels, each above the threshold or not, after a sigmoid or if the loss takes their logits.
 
     Args:
-        threshold: for a single output. Default 0.5; given by name, 0 when the model puts out logits.
+        threshold: for a single output, and for labels. Default 0.5; given by name, 0 when the model puts out
+            logits.
+        labels: whether several outputs are labels of their own, True, or one class, False. Integer classes are
+            classes always. Default None: as the model says, and else labels if y_true is zeros and ones, or −1
+            and 1, but not with a single 1 in each row.
 
     Example:
         >>> Accuracy()(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
         0.5
+        >>> Accuracy()(np.array([[1, 1], [0, 1]]), np.array([[0.9, 0.1], [0.2, 0.8]]))
+        0.75
     """
 
     name = "accuracy"
 
+    def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
+        """Return the weighted share."""
+        true, predicted = self.decided(y_true, y_pred)
+        right = true == predicted
+        return mean(right if right.ndim == 1 else right.mean(axis=1), sample_weight)
+
+
+class HammingLoss(Decision):
+    """Share of labels that are wrong: 1 − Accuracy(labels=True).
+
+    Args:
+        threshold: an output above it means that the label is there. Default 0.5; given by name, 0 when the model
+            puts out logits.
+
+    Example:
+        >>> HammingLoss()(np.array([[1, 0], [0, 1]]), np.array([[0.9, 0.1], [0.8, 0.7]]))
+        0.25
+
+    References:
+        Schapire & Singer 2000, BoosTexter.
+    """
+
+    name = "hamming_loss"
+    higher_is_better = False
+
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = number("Accuracy", "threshold", threshold)
+        super().__init__(threshold, labels=True)
 
     def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
-        """Return the weighted share of right rows."""
-        right = predicted_classes(y_pred, self.threshold) == true_classes(y_true, y_pred.shape[1])
-        return mean(right, sample_weight)
+        """Return the weighted share."""
+        true, predicted = self.decided(y_true, y_pred)
+        wrong = true != predicted
+        return mean(wrong if wrong.ndim == 1 else wrong.mean(axis=1), sample_weight)
+
+
+class SubsetAccuracy(Decision):
+    """Share of rows all of whose labels are right.
+
+    Args:
+        threshold: an output above it means that the label is there. Default 0.5; given by name, 0 when the model
+            puts out logits.
+
+    Example:
+        >>> SubsetAccuracy()(np.array([[1, 0], [0, 1]]), np.array([[0.9, 0.1], [0.8, 0.7]]))
+        0.5
+    """
+
+    name = "subset_accuracy"
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        super().__init__(threshold, labels=True)
+
+    def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
+        """Return the weighted share."""
+        true, predicted = self.decided(y_true, y_pred)
+        right = true == predicted
+        return mean(right if right.ndim == 1 else right.all(axis=1), sample_weight)
 
 
 class TopK(Metric):
     """Share of rows whose class is among the k largest outputs; of equal outputs the first counts as larger.
+
+    Of a row of several labels any will do, and a row of none is never right.
 
     Args:
         k: how many, >= 1 and less than the outputs. Default 5.
@@ -52,7 +111,7 @@ class TopK(Metric):
     """
 
     name = "top_k"
-    higher_is_better = True
+    higher_is_better = of_classes = True
 
     def __init__(self, k: int = 5) -> None:
         self.k = integer("TopK", "k", k, low=1)
@@ -65,10 +124,15 @@ class TopK(Metric):
 
     def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
         """Return the weighted share of rows."""
-        true = true_classes(y_true, y_pred.shape[1])[:, None]
-        own = np.take_along_axis(y_pred, true, axis=1)
-        before = (y_pred > own) | ((y_pred == own) & (np.arange(y_pred.shape[1]) < true))
-        return mean(before.sum(axis=1) < self.k, sample_weight)
+        outputs = y_pred.shape[1]
+        if y_true.ndim == 1:
+            belongs = belonging(y_true, outputs)
+        else:
+            belongs = (y_true == y_true.max(axis=1, keepdims=True)) & (y_true > 0)
+        best = np.where(belongs, y_pred, -np.inf).argmax(axis=1)[:, None]
+        own = np.take_along_axis(y_pred, best, axis=1)
+        before = (y_pred > own) | ((y_pred == own) & (np.arange(outputs) < best))
+        return mean(belongs.any(axis=1) & (before.sum(axis=1) < self.k), sample_weight)
 
 
 class AUC(Metric):
@@ -90,7 +154,7 @@ class AUC(Metric):
     """
 
     name = "auc"
-    higher_is_better = True
+    higher_is_better = of_classes = True
 
     def __init__(self, *, from_logits: bool = False) -> None:
         self.from_logits = flag("AUC", "from_logits", from_logits)
@@ -102,12 +166,8 @@ class AUC(Metric):
 
     def __call__(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
         """Return the weighted area."""
-        outputs = y_pred.shape[1]
-        if y_true.ndim == 1 and outputs > 1:
-            belongs = y_true[:, None] == np.arange(outputs)
-        else:
-            belongs = y_true.reshape(y_pred.shape) > 0.5
-        if self.from_logits and outputs > 1:
+        belongs = belonging(y_true, y_pred.shape[1])
+        if self.from_logits and y_pred.shape[1] > 1:
             y_pred = np.exp(y_pred - y_pred.max(axis=1, keepdims=True), dtype=np.float64)
             y_pred /= y_pred.sum(axis=1, keepdims=True)
         weight = np.ones(len(y_pred)) if sample_weight is None else sample_weight

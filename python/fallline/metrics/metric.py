@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fallline.classes import tell_classes
 from fallline.declaration import Declaration, LostFunction, known_names, resolve
 from fallline.errors import message
 
 if TYPE_CHECKING:
+    from fallline.losses import Loss
     from fallline.typing import Array
 
 
@@ -20,6 +22,7 @@ class Metric(Declaration):
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool] = False
+    of_classes: ClassVar[bool] = False  # not of any numbers
 
     @classmethod
     def named(cls, logits: str | None) -> Metric:  # noqa: ARG003
@@ -28,6 +31,14 @@ class Metric(Declaration):
         It is what would make them probabilities.
         """
         return cls()
+
+    def for_labels(self) -> Metric:
+        """Return the metric of several outputs that are labels of their own, not classes of which one is right."""
+        return self
+
+    def keys(self, outputs: int) -> list[str]:  # noqa: ARG002
+        """Return what the values are called in a model's logs: the name, if there is one value."""
+        return [self.name]
 
     def check(self, outputs: int, operation: str) -> None:
         """Check that the metric goes with so many outputs, before training."""
@@ -103,3 +114,31 @@ def check_all(values: Any, operation: str, logits: str | None) -> tuple[Metric, 
             message(operation, "metrics", f"has the names {names}", "each once, and none called 'loss'")
         )
     return metrics
+
+
+def measuring(metrics: Iterable[Metric], loss: Loss, activation: str, outputs: int) -> list[Metric]:
+    """Return the metrics as they are for a model: several outputs of a sigmoid, or its logits, are labels."""
+    labels = outputs > 1 and (activation == "sigmoid" or "sigmoid" in loss.activations)
+    return [metric.for_labels() if labels else metric for metric in metrics]
+
+
+def check_targets(metrics: Iterable[Metric], loss: Loss, y: Array, operation: str) -> None:
+    """Refuse metrics of classes where neither the loss nor y is one of classes."""
+    names = [metric.name for metric in metrics if metric.of_classes]
+    if names and not loss.classifies and not tell_classes(y):
+        got = f"are {names}, of classes, beside loss {loss.name!r} and y that has other numbers"
+        expected = "y with classes, such as 0 and 1 or one-hot rows, or metrics such as 'r2'"
+        raise ValueError(message(operation, "metrics", got, expected))
+
+
+def scores(metrics: Iterable[Metric], y_true: Array, y_pred: Array, weight: Array | None) -> dict[str, float]:
+    """Return the values of each metric by their names in logs."""
+    found: dict[str, float] = {}
+    for metric in metrics:
+        value, keys = metric(y_true, y_pred, weight), metric.keys(y_pred.shape[1])
+        found |= (
+            {metric.name: value}
+            if keys == [metric.name]
+            else zip(keys, np.asarray(value).tolist(), strict=True)
+        )
+    return found

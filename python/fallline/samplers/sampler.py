@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fallline import _core
+from fallline.classes import classes_of
 from fallline.declaration import Declaration
 from fallline.errors import message
 
@@ -22,6 +23,7 @@ class Rows(NamedTuple):
     y: Array  # labels, as the core reads them
     given: int  # before some were held out for validation: the last ones
     outputs: int  # of the network
+    of_one_class: bool  # whether y has one class in each row, whatever its numbers
     without_gradients: str | None  # a layer that keeps single rows from having gradients of their own
 
 
@@ -78,13 +80,9 @@ def groups_of(over: Any, rows: Rows) -> tuple[Array, int]:
     if not isinstance(over, str):
         groups = per_row(over, "groups", rows)
         return groups, int(over.max()) + 1
-    y = rows.y
-    if y.ndim == 1:
-        return y, rows.outputs
-    if y.shape[1] == 1 and np.isin(y, (-1, 0, 1)).all():
-        return (y[:, 0] > 0.5).astype(np.intp), 2
-    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        return y.argmax(axis=1), y.shape[1]
-    got = f"draws over classes, and y of shape {y.shape} has none"
-    expected = "integer classes or one-hot rows, or over= with the group of each row"
-    raise ValueError(message(OPERATION, "sampler", got, expected))
+    classes = classes_of(rows.y, rows.of_one_class)
+    if classes is None:
+        got = f"draws over classes, and y of shape {rows.y.shape} has none"
+        expected = "integer classes or one-hot rows, or over= with the group of each row"
+        raise ValueError(message(OPERATION, "sampler", got, expected))
+    return classes, max(2, rows.outputs)

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from fallline import _core
 from fallline.checks import integer
+from fallline.data import ClassWeights
 from fallline.training.arrays import SCHEDULED
 
 if TYPE_CHECKING:
     from fallline.network import Network
 
 
-def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int) -> float:
+def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int, class_weight: Any) -> float:
     """Make the updates of one pass in order, and return the mean loss; the epochs counted stay as they are."""
     operation = "Model.partial_fit"
     size = integer(operation, "batch_size", batch_size, low=1, high=2**31 - 1)
     optimizer, _ = model._first_order(operation)
-    network, data = model.data(X, y, sample_weight, operation)
+    by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
+    network, data = model.data(X, y, sample_weight, operation, class_weight=by_class)
     rate = optimizer.rate(network.step)
     if len(data.x) <= size:
         loss = network.train_on_batch(*data, rate)

@@ -12,7 +12,7 @@ from fallline import _core, batches, samplers
 from fallline.batches import are_batches
 from fallline.callbacks import BackupAndRestore, Callback
 from fallline.checks import flag, integer, number
-from fallline.data import Data
+from fallline.data import ClassWeights, Data, rows_kept
 from fallline.declaration import resolve
 from fallline.errors import message, unknown
 from fallline.optimizers import FirstOrder, Minimizer
@@ -87,29 +87,30 @@ def plan(
     drawn = None
     seconds = math.inf if max_seconds is None else number(OPERATION, "max_seconds", max_seconds, above=0)
     steps = None if steps_per_epoch is None else integer(OPERATION, "steps_per_epoch", steps_per_epoch, low=1)
+    share = number(OPERATION, "validation_split", validation_split, low=0, below=1)
     train: Data | BatchStream
     held_out: Any = None
     if y is None and are_batches(X):
         if at_once:
             expected = "arrays: each batch is another function to go down on"
             raise ValueError(message(OPERATION, "X", f"gives batches to {at_once[0]!r}", expected))
-        share = number(OPERATION, "validation_split", validation_split, low=0, below=1) or None
         batches.refuse_beside(
-            OPERATION,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            sampler=sampler,
-            validation_split=share,
+            OPERATION, sample_weight=sample_weight, sampler=sampler, validation_split=share or None
         )
-        train = BatchStream(X, steps, epochs, OPERATION)
-        network, _ = model.data(*train.first(), train.where(0))
+        by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
+        train = BatchStream(X, steps, epochs, OPERATION, by_class)
+        network, _ = model.data(*train.first(), train.where(0), class_weight=by_class, measured=True)
     else:
         if steps is not None:
             got = f"is {steps} beside arrays"
             raise ValueError(message(OPERATION, "steps_per_epoch", got, "None, or X that gives batches"))
-        network, train = model.data(X, y, sample_weight, OPERATION, class_weight=class_weight)
+        by_class = None if class_weight is None else ClassWeights(class_weight, held_out=share)
+        network, train = model.data(X, y, sample_weight, OPERATION, class_weight=by_class, measured=True)
         rows = len(train.x)
-        train, held_out = _split(train, validation_split)
+        train, held_out = _split(train, share)
+        if train.weight is not None and not train.weight.any():
+            got = "leaves no row a weight"
+            raise ValueError(message(OPERATION, "class_weight", got, "a weight > 0 for some row"))
         drawn = Drawn(chosen, chosen.core(_rows(model, network, train, rows)))
     if validation_data is not None:
         if held_out is not None:
@@ -129,7 +130,7 @@ def plan(
         raise ValueError(message(OPERATION, "batch_size", got, expected))
     if isinstance(course.optimizer, FirstOrder):
         course.optimizer.rate(network.step)
-    acting = _checked_callbacks(callbacks, model, held_out is not None)
+    acting = _checked_callbacks(callbacks, model, network.outputs, held_out is not None)
     size = BATCH_SIZE if size is None else size
     return Plan(network, train, held_out, size, epochs, drawn, seconds, acting, verbose)
 
@@ -145,11 +146,12 @@ def _sampler(given: Any, shuffle: bool) -> Sampler:
 
 
 def _rows(model: Network, network: _core.Network, train: Data, given: int) -> Rows:
+    _, loss = model._compiled(OPERATION)
     obstacle = None
     if network.no_row_squares is not None:
         place, why = network.no_row_squares
         obstacle = f"layers[{place}], {model.layers[place]!r}, which {why}"
-    return Rows(train.y, given, network.outputs, obstacle)
+    return Rows(train.y, given, network.outputs, loss.of_one_class(network.outputs), obstacle)
 
 
 def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
@@ -162,7 +164,7 @@ def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
             raise ValueError(message(OPERATION, argument, got, "a list of batches, or what starts anew"))
         where = f"{OPERATION}({argument}[0])"
         for first in batches_of:
-            model.data(*batches.unpacked(first, where), where, network=network)
+            model.data(*batches.unpacked(first, where), where, measured=True, network=network)
             return given
         raise batches.empty(OPERATION, argument)
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
@@ -170,18 +172,14 @@ def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
         raise TypeError(message(OPERATION, argument, got, "(X, y) or (X, y, sample_weight)"))
     X, y, *weight = given
     where = f"{OPERATION}({argument})"
-    return model.data(X, y, weight[0] if weight else None, where, network=network)[1]
+    own = weight[0] if weight else None
+    return model.data(X, y, own, where, measured=True, network=network)[1]
 
 
 def _split(data: Data, share: float) -> tuple[Data, Data | None]:
-    share = number(OPERATION, "validation_split", share, low=0, below=1)
     if share == 0:
         return data, None
-    n = len(data.x)
-    kept = int(n * (1 - share))
-    if not 0 < kept < n:
-        got = f"is {share:g} of {n} rows"
-        raise ValueError(message(OPERATION, "validation_split", got, "at least one row on each side"))
+    kept = rows_kept(len(data.x), share, OPERATION)
     parts = data.part(None, kept), data.part(kept, None)
     if data.weight is not None and not all(part.weight.any() for part in parts if part.weight is not None):
         got = f"is {share:g}, which leaves a side with weights that are all 0"
@@ -189,11 +187,11 @@ def _split(data: Data, share: float) -> tuple[Data, Data | None]:
     return parts
 
 
-def _checked_callbacks(callbacks: Any, model: Network, validated: bool) -> tuple[Callback, ...]:
+def _checked_callbacks(callbacks: Any, model: Network, outputs: int, validated: bool) -> tuple[Callback, ...]:
     if isinstance(callbacks, Callback) or not np.iterable(callbacks):
         raise TypeError(message(OPERATION, "callbacks", f"is {callbacks!r}", "a list of Callback objects"))
     made = tuple(callbacks)
-    names = ["loss", *(metric.name for metric in model.metrics)]
+    names = ["loss", *(key for metric in model.metrics for key in metric.keys(outputs))]
     names += [f"val_{name}" for name in names] if validated else []
     names += [name for callback in made for name in getattr(callback, "logged", ())]
     for i, callback in enumerate(made):

@@ -14,7 +14,7 @@ from fallline.batches import Measured, empty, unpacked
 from fallline.errors import message
 
 if TYPE_CHECKING:
-    from fallline.data import Data
+    from fallline.data import ClassWeights, Data
     from fallline.model import Model
     from fallline.optimizers import FirstOrder
     from fallline.typing import Array, Float64Array
@@ -25,8 +25,16 @@ ARGUMENT = "X"
 class BatchStream:
     """The batches of an iterable, cut into epochs: all of one iteration, or a number of them."""
 
-    def __init__(self, source: Any, steps: int | None, epochs: int | None, operation: str) -> None:
+    def __init__(
+        self,
+        source: Any,
+        steps: int | None,
+        epochs: int | None,
+        operation: str,
+        class_weight: ClassWeights | None,
+    ) -> None:
         self.operation = operation
+        self.class_weight = class_weight
         self.steps = steps
         self.taken = 0  # batches used of the present iteration
         self._source = source
@@ -130,7 +138,8 @@ class StreamTrainer:
     def _update(self, rate: float) -> int:
         where = self._stream.where(self.batch)
         batch = unpacked(self._stream.take(), where)
-        _, data = self._model.data(*batch, where, network=self._network)
+        by_class = self._stream.class_weight
+        _, data = self._model.data(*batch, where, class_weight=by_class, measured=True, network=self._network)
         output = self._measured.room(data, self._network.outputs, self._model.dtype, where)
         self._core.train(*data, rate, output)
         self._measured.add(data, output)
