@@ -146,10 +146,10 @@ def test_idx_folders_and_npz(fallline, tmp_path, rng):
     np.savez(tmp_path / "tiles.npz", X=images.reshape(200, 16).astype(np.float64), y=labels)
     for data in (folder, tmp_path / "tiles.npz"):
         options = ("--epochs", 20, "--layers", "16", "--learning-rate", 0.01, "--output", "t.safetensors")
-        status, out, err = fallline("train", "--data", data, *options)
+        status, out, err = fallline("train", "--data", data, *options, "--force")
         assert status == 0, err
         assert float(re.search(r"accuracy ([\d.]+)%", out)[1]) > 90
-        status, out, err = fallline("predict", "t.safetensors", data)
+        status, out, err = fallline("predict", "t.safetensors", data, "--force")
         assert status == 0, err
         assert float(re.search(r"accuracy ([\d.]+)%", out)[1]) > 90
 

@@ -77,13 +77,13 @@ def flag(operation: str, argument: str, value: Any) -> bool:
 
 
 def file_path(operation: str, argument: str, value: Any) -> str:
-    """Return value as a string after checking that it is a path."""
+    """Return value as a string, `~` expanded, after checking that it is a path."""
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(path, str):
         raise TypeError(message(operation, argument, f"is {value!r}", "a path"))
-    if not path:
-        raise ValueError(message(operation, argument, "is empty", "a path"))
-    return path
+    if not path or "\0" in path:
+        raise ValueError(message(operation, argument, f"is {value!r}", "a path"))
+    return os.path.expanduser(path)  # noqa: PTH111 (pathlib drops a slash at the end)
 
 
 def choice(operation: str, argument: str, value: Any, known: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,7 @@ from fallline.state import FORMAT, StatefulNetwork, decoded
 
 if TYPE_CHECKING:
     from fallline.samplers import Sampler
-    from fallline.typing import ArrayLike
+    from fallline.typing import ArrayLike, Readable, Writable
 
 
 class Model(StatefulNetwork):
@@ -165,13 +164,19 @@ class Model(StatefulNetwork):
         """
         return training.run_once(self, X, y, sample_weight, batch_size, class_weight)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: Writable) -> None:
         """Write layers, weights, optimizer and random state to one safetensors file, whole or not at all.
 
-        Functions (a schedule, a metric) are saved by name only.
+        Functions (a schedule, a metric) are saved by name only. Links are followed, and a file that is there keeps its
+        mode and owner. One whose owner only root could keep is overwritten in place, as are devices and pipes.
+
+        Args:
+            path: where to, `~` for the home folder; or a file open for bytes, to write from its position; or a
+                bytearray, for its whole content.
 
         Raises:
             RuntimeError: the model is not built.
+            TypeError: no path, file or bytearray, or metadata that JSON does not hold.
             OSError: the place cannot be written.
 
         Example:
@@ -184,15 +189,17 @@ class Model(StatefulNetwork):
         serialization.write(path, *self.described())
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def load_model(path: Readable) -> Model:
     """Return the model that Model.save() wrote; training goes on bit for bit as if never stopped.
 
     Nothing in the file is run. Own classes of layers, losses, ... must be defined before.
 
     Args:
-        path: the file.
+        path: the file, `~` for the home folder; or one open for bytes, to read from its position to the end of the
+            model; or its content as bytes.
 
     Raises:
+        TypeError: no path, file or bytes.
         ValueError: the file is cut short, damaged, or no model of fallline.
         OSError: the file cannot be read.
 
@@ -207,9 +214,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         got = f"has format {description.get('format')!r}"
         raise ValueError(message("load_model", "path", got, f"format {FORMAT}, or a newer fallline"))
     model = Model.__new__(Model)
-    try:
+    with serialization.suspicion(path, "its model cannot be made"):
         model.__setstate__(decoded(description) | {"arrays": arrays})
-    except (KeyError, TypeError) as error:
-        got = f"describes a model that cannot be made ({error})"
-        raise ValueError(message("load_model", "path", got, "a file written by Model.save")) from None
     return model

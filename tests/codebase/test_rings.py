@@ -15,6 +15,7 @@ CPP_RINGS = ["kernels", "runtime", "minimizers", "network", "bindings"]
 PYTHON_RINGS = [
     {"_core", "errors", "typing", "extras"},
     {"checks", "classes", "declaration"},
+    {"files"},
     {"runtime", "ops"},
     {"activations", "averages", "constraints", "regularizers", "schedules"},
     {"initializers"},

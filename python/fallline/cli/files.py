@@ -1,44 +1,46 @@
-"""Paths given on the command line, and files that are whole or not there."""
+"""Paths given on the command line."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import argparse
 from pathlib import Path
 
+from fallline import files
 from fallline.errors import message
+
+
+def add_force(parser: argparse._ActionsContainer) -> None:
+    """Declare the option without which no file is overwritten."""
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
 def checked_input(command: str, argument: str, path: Path) -> Path:
     """The path of a file or folder to read; ValueError where there is none."""
-    if not path.exists():
+    if not path.expanduser().exists():
         raise ValueError(message(command, argument, f"is {str(path)!r}", "a file or folder that exists"))
-    return path
+    return path.expanduser()
 
 
-def checked_output(command: str, path: Path, suffix: str) -> Path:
-    """The path of a file to write; ValueError, before any work is done, where it could not be written."""
-    if path.suffix != suffix:
-        raise ValueError(message(command, "--output", f"is {str(path)!r}", f"a name that ends in {suffix}"))
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(message(command, "--output", f"is {str(path)!r}", "a file in a folder that exists"))
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(message(command, "--output", f"is {str(path)!r}", "a folder that can be written to"))
-    return path
+def checked_output(command: str, path: Path, suffix: str, *, force: bool) -> Path:
+    """The path of a file to write; ValueError, before any work is done, where it could not be, or only over another."""
+    place = path.expanduser()
+
+    def refuse(expected: str) -> ValueError:
+        return ValueError(message(command, "--output", f"is {str(path)!r}", expected))
+
+    if place.suffix != suffix:
+        raise refuse(f"a name that ends in {suffix}")
+    if place.is_dir() or not place.parent.is_dir():
+        raise refuse("a file in a folder that exists")
+    if place.is_file() and not force:
+        raise refuse("a file that does not exist, or --force to overwrite it")
+    try:
+        files.check_place(place)
+    except OSError as error:
+        raise refuse(f"a place that can be written to ({error.strerror})") from None
+    return place
 
 
 def is_table(path: Path) -> bool:
     """Whether the name of a file says CSV."""
     return path.name.lower().endswith((".csv", ".csv.gz"))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, which becomes `path` at the end, or is removed if anything raises."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fallline.cli.files import replacing
+from fallline.files import replacing
 
 _INK = "#2b2b2b"
 _PALE = "#8a8a8a"
@@ -26,8 +26,8 @@ def draw(history: Mapping[str, Sequence[float]], path: Path, title: str) -> Path
     figure.suptitle(title, x=0.012, ha="left", color=_INK, fontsize=12, fontweight="bold")
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _panel(axes, name, history)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", facecolor="white")
+    with replacing(path) as file:
+        figure.savefig(file, format="png", facecolor="white")
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 import fallline as fl
 from fallline.cli.arrays import Rows, read_idx, read_idx_folder, read_npz
-from fallline.cli.files import checked_input, checked_output, is_table, replacing
+from fallline.cli.files import add_force, checked_input, checked_output, is_table
 from fallline.cli.tables import read_csv
 from fallline.cli.tasks import Task
+from fallline.files import replacing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="default: predictions.csv",
     )
+    add_force(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write class and probability, or value, of each row; score them where the data holds the answers."""
-    output = checked_output("predict", options.output, ".csv")
+    output = checked_output("predict", options.output, ".csv", force=options.force)
     model = fl.load_model(checked_input("predict", "MODEL", options.model))
     rows = _read(checked_input("predict", "DATA", options.data), model.metadata)
     outputs = model.predict(rows.x)
@@ -46,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     task = Task.from_metadata(model.metadata) if "task" in model.metadata else None
     score = f"{task.score(outputs, rows.y)} on " if task and rows.y is not None else ""
     header, columns = _answers(task, outputs)
-    with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with replacing(output) as file:
+        writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
         writer.writerow(header)
         writer.writerows(zip(*columns, strict=True))
     print(f"{score}{len(rows)} rows from {options.data}")

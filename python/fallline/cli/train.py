@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import fallline as fl
 from fallline.checks import choice, integer
 from fallline.cli.arrays import Dataset, Rows, read_digits, read_idx_folder, read_npz
-from fallline.cli.files import checked_input, checked_output, is_table
+from fallline.cli.files import add_force, checked_input, checked_output, is_table
 from fallline.cli.picture import draw
 from fallline.cli.tables import read_csv
 from fallline.cli.tasks import Task
@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the model to write; default: NAME.safetensors, after the data",
     )
+    add_force(output)
     output.add_argument("--quiet", action="store_true", help="print errors only")
 
 
@@ -87,7 +88,8 @@ def run(options: argparse.Namespace) -> int:
     """Train, judge on rows the training has not seen, and write the model and its learning curves."""
     seed = integer("train", "--seed", options.seed, low=0)
     data = _read(options.data, options.target)
-    output = checked_output("train", options.output or Path(f"{data.name}.safetensors"), ".safetensors")
+    output = options.output or Path(f"{data.name}.safetensors")
+    output = checked_output("train", output, ".safetensors", force=options.force)
     task = Task.told_by(data.train.answers, options.task or data.kind)
     kept, held_out = _hold_out(data, options.validation_split, seed)
     judge, judged_on = ("validation", held_out) if data.test is None else ("test", data.test)
@@ -114,13 +116,17 @@ def run(options: argparse.Namespace) -> int:
 
     model.save(output)
     score = task.score(model.predict(judged_on.x), truth)
-    picture = draw(history.history, output.with_suffix(".png"), title=data.name)
+    picture = output.with_suffix(".png")
+    if picture.exists() and not options.force:
+        drawn = f"none: {picture} exists, --force draws over it"
+    else:
+        drawn = str(draw(history.history, picture, title=data.name) or "none: matplotlib is not installed")
     if not options.quiet:
         rate = len(kept) * epochs / seconds
         print(f"{judge} {score} on {len(judged_on)} rows")
         print(f"trained in {seconds:.2f} s, {rate:,.0f} samples per second")
         print(f"model    {output}")
-        print(f"picture  {picture or 'none: matplotlib is not installed'}")
+        print(f"picture  {drawn}")
     return 0
 
 
@@ -132,7 +138,7 @@ def _read(path: Path | None, target: str | None) -> Dataset:
         )
     if path is None:
         return read_digits()
-    checked_input("train", "--data", path)
+    path = checked_input("train", "--data", path)
     if path.is_dir():
         data = read_idx_folder(path)
     elif path.suffix == ".npz":
