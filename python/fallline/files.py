@@ -57,6 +57,17 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         _target(path).parent.mkdir(parents=True, exist_ok=True)
 
 
+def can_be_read_back(path: str | os.PathLike[str]) -> bool:
+    """Whether what will be written to the path stays there: not where a device or a pipe is."""
+    return not os.path.exists(path) or os.path.isfile(path)  # noqa: PTH110, PTH113
+
+
+def delete(path: str | os.PathLike[str]) -> None:
+    """Delete the file that a path leads to, if there is one; links stay."""
+    with _naming(path):
+        _target(path).unlink(missing_ok=True)
+
+
 @contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Let errors of the system name the path that the user knows."""

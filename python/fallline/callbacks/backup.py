@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fallline import files
 from fallline.callbacks.callback import Callback
 from fallline.checks import file_path, integer
+from fallline.errors import message
 
 if TYPE_CHECKING:
     from fallline.training.loop import Fit
@@ -24,12 +27,12 @@ class BackupAndRestore(Callback):
     iterable of batches must give the same batches again; those used before are read and passed over.
 
     Args:
-        path: the file; each fit of a script needs one of its own.
+        path: the file; each fit of a script needs one of its own. Missing folders are made.
         every: save after each so many epochs, >= 1. Default 1.
         every_batches: save also after each so many batches of an epoch, >= 1. Default None.
 
     Raises:
-        OSError: in fit(), the place cannot be written.
+        OSError: in fit(), before it begins, the place cannot be written.
         ValueError: a number out of range; in fit(), a file of another model or fit.
 
     Example:
@@ -80,6 +83,11 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: dict[str, float]) -> None:  # noqa: ARG002
         """Delete the file."""
-        from pathlib import Path
+        files.delete(self.path)
 
-        Path(self.path).unlink(missing_ok=True)
+    def _prepare(self, measured: Sequence[str], logged: Sequence[str]) -> None:  # noqa: ARG002
+        files.check_place(self.path)
+        if not files.can_be_read_back(self.path):
+            got = f"is {self.path!r}, a device or a pipe"
+            raise ValueError(message("BackupAndRestore", "path", got, "a file, which can be read again"))
+        files.make_folder(self.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -41,6 +41,14 @@ class Callback:
     monitor: str | None = None
     logged: tuple[str, ...] = ()
     saved: ClassVar[tuple[str, ...]] = ()
+
+    def _prepare(self, measured: Sequence[str], logged: Sequence[str]) -> None:
+        """Look at the places that it will write to, and make missing folders; the last before fit() begins.
+
+        Args:
+            measured: names of numbers that are in the logs of each epoch.
+            logged: those that callbacks put beside them.
+        """
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         """Act before the first epoch; logs is empty."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
+from fallline import files
 from fallline.callbacks.callback import Callback
 from fallline.checks import file_path
 from fallline.extras import require
@@ -20,6 +22,7 @@ class TensorBoard(Callback):
         folder: where to; a folder of its own for each run tells runs apart.
 
     Raises:
+        OSError: in fit(), before it begins, the folder cannot be made or written to.
         ImportError: in fit(), the extra is not installed.
         TypeError: a folder that is no path.
 
@@ -32,6 +35,9 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = file_path("TensorBoard", "folder", folder)
         self._writers: dict[str, Any] = {}
+
+    def _prepare(self, measured: Sequence[str], logged: Sequence[str]) -> None:  # noqa: ARG002
+        files.check_place(f"{self.folder}/_")
 
     def on_train_begin(self, logs: dict[str, float]) -> None:  # noqa: ARG002
         """See that the extra is there."""

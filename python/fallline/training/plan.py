@@ -193,18 +193,20 @@ def _checked_callbacks(callbacks: Any, model: Network, outputs: int, validated: 
     made = tuple(callbacks)
     names = ["loss", *(key for metric in model.metrics for key in metric.keys(outputs))]
     names += [f"val_{name}" for name in names] if validated else []
-    names += [name for callback in made for name in getattr(callback, "logged", ())]
+    logged = [name for callback in made for name in getattr(callback, "logged", ())]
     for i, callback in enumerate(made):
         if not isinstance(callback, Callback):
             got = f"is {callback!r}"
             raise TypeError(
                 message(OPERATION, f"callbacks[{i}]", got, "a Callback object, e.g. EarlyStopping()")
             )
-        if callback.monitor is not None and callback.monitor not in names:
-            raise unknown(OPERATION, f"callbacks[{i}].monitor", callback.monitor, names)
+        if callback.monitor is not None and callback.monitor not in names + logged:
+            raise unknown(OPERATION, f"callbacks[{i}].monitor", callback.monitor, names + logged)
     backups = [callback for callback in made if isinstance(callback, BackupAndRestore)]
     if len(backups) > 1:
         got = f"has {len(backups)} of BackupAndRestore"
         raise ValueError(message(OPERATION, "callbacks", got, "one at most"))
+    for callback in made:
+        callback._prepare(names, logged)
     # A backup holds what the others have done.
     return (*(callback for callback in made if callback not in backups), *backups)
