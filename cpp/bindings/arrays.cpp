@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include <bit>
+
 #include "bindings/foreign.h"
 
 namespace fallline {
@@ -42,7 +44,8 @@ Source as_source(const py::array& a, std::int64_t columns, const std::string& op
   const py::dtype dtype = a.dtype();
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
-  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  const char order = dtype.byteorder();  // native order may be spelt out
+  const bool native = order == '=' || order == '|' || order == (std::endian::native == std::endian::little ? '<' : '>');
   if (native && kind == 'f' && size == 4)
     source.type = SourceType::float32;
   else if (native && kind == 'f' && size == 8)

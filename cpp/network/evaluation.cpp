@@ -47,7 +47,7 @@ void report_not_finite(const char* operation, int layer, const std::string& wher
 
 template <class T>
 void gather_rows(const Network<T>& network, const Data<T>& data, std::int64_t first, int rows, Workspace<T>& work) {
-  kernels<T>().gather(from_row(data.x, first), nullptr, network.inputs(), work.x, 0, rows);
+  network.layer(0).read(from_row(data.x, first), nullptr, work.x, 0, rows);
   if (data.labels.empty())
     kernels<T>().gather(from_row(data.y, first), nullptr, network.outputs(), work.target, 0, rows);
 }
@@ -104,7 +104,7 @@ void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
   const Claim claim(network.users, Claim::reading, "Model.predict");
   const int outputs = network.outputs();
   each_block(network, rows, [&](Workspace<T>& work, std::int64_t first, int n) {
-    kernels<T>().gather(from_row(x, first), nullptr, network.inputs(), work.x, 0, n);
+    network.layer(0).read(from_row(x, first), nullptr, work.x, 0, n);
     const Panels<T> y = network.forward({false, 0, 0, 0, 0, n}, work, network.depth());
     kernels<T>().scatter(y, outputs, out + first * outputs, nullptr, 0, n);
   });

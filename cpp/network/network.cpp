@@ -109,6 +109,7 @@ void Network<T>::lower(const std::vector<Spec>& specs) {
     append(spec, index);
     if (separate && own.text("activation") != "linear") append(own, index);
   }
+  layers_.front()->reads_rows = true;
   const Spec& last = specs.back();
   if (last.has("activation")) last_activation_ = last.text("activation");
 }

@@ -110,7 +110,7 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   };
 
   prepare(team, pass);
-  if (!sparse) kernels_.gather(data_.x, index, network_.inputs(), work_.x, begin, end);
+  if (!sparse) network_.layer(0).read(data_.x, index, work_.x, begin, end);
   for (int i = std::max(sparse_layer_, 0); i < depth; ++i) {
     const Layer<T>& layer = network_.layer(i);
     barrier_for(layer);
@@ -347,7 +347,7 @@ int Step<T>::first_bad_layer(const std::int64_t* index, int rows) {
     const Pass pass{true, network_.seed(), network_.step, done, 0, n, n};
     for (const Strip& strip : prepared_strips_)
       network_.layer(strip.layer).prepare(strip, pass, work_.scratch[static_cast<std::size_t>(strip.layer)].data());
-    kernels_.gather(data_.x, index + done, network_.inputs(), work_.x, 0, n);
+    network_.layer(0).read(data_.x, index + done, work_.x, 0, n);
     Panels<T> y = work_.x;
     if (!finite(y, network_.inputs())) return -1;
     for (int i = 0; i < bad; ++i) {

@@ -30,7 +30,7 @@ bool Step<T>::keep(const std::int64_t* index, int rows) {
     if (interrupt_count() > interrupts_) return false;
     const int piece = std::min(capacity_, rows - done);
     const Pass pass{true, network_.seed(), 0, done, 0, piece, piece};
-    kernels_.gather(data_.x, index + done, network_.inputs(), work_.x, 0, piece);
+    network_.layer(0).read(data_.x, index + done, work_.x, 0, piece);
     for (int i = 0; i < first; ++i) network_.layer(i).forward(pass, work_.places[static_cast<std::size_t>(i)]);
     size += pieces.emplace_back(kernels_, place.x, piece, inputs).size();
     const double all = static_cast<double>(inputs) * (done + piece);

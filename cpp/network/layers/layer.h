@@ -59,6 +59,13 @@ class Layer {
   int inputs() const { return inputs_; }
   int outputs() const { return outputs_; }
 
+  // Of the first layer: the rows [begin, end) of a batch from the user's array, as its forward takes them.
+  virtual void read(const Source& rows, const std::int64_t* index, Panels<T> x, int begin, int end) const {
+    kernels_.gather(rows, index, inputs_, x, begin, end);
+  }
+  // True for the first layer, which reads them.
+  bool reads_rows = false;
+
   // y = f(x) on rows [pass.begin, pass.end).
   virtual void forward(const Pass& pass, const Place<T>& at) const = 0;
 

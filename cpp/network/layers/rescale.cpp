@@ -1,5 +1,7 @@
-// y = x * scale + offset, with one scale and offset for all columns or one for each.
+// y = x * scale + offset, with one scale and offset for all columns or one for each. The first layer does it while it
+// reads: in double where a float holds fewer digits than the user's numbers, as of a timestamp.
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "network/layers/layer.h"
@@ -13,9 +15,22 @@ class Rescale final : public Layer<T> {
   Rescale(const Spec& spec, int index, int inputs)
       : Layer<T>(index, inputs, inputs),
         scale_(padded(spec, "scale", inputs)),
-        offset_(padded(spec, "offset", inputs)) {}
+        offset_(padded(spec, "offset", inputs)),
+        exact_scale_(each(spec, "scale", inputs)),
+        exact_offset_(each(spec, "offset", inputs)) {}
+
+  void read(const Source& rows, const std::int64_t* index, Panels<T> x, int begin, int end) const override {
+    Layer<T>::read(rows, index, x, begin, end);  // and zeros beyond the last column
+    if constexpr (std::is_same_v<T, float>) {
+      if (rows.type == SourceType::float64) return read_exactly<double>(rows, index, x, begin, end);
+      if (rows.type == SourceType::int32) return read_exactly<std::int32_t>(rows, index, x, begin, end);
+      if (rows.type == SourceType::int64) return read_exactly<std::int64_t>(rows, index, x, begin, end);
+    }
+    this->kernels().affine(x, scale_.data(), offset_.data(), x, this->inputs(), begin, end);
+  }
 
   void forward(const Pass& pass, const Place<T>& at) const override {
+    if (this->reads_rows) return this->copy(pass, at.x, at.y);
     this->kernels().affine(at.x, scale_.data(), offset_.data(), at.y, this->inputs(), pass.begin, pass.end);
   }
 
@@ -25,20 +40,43 @@ class Rescale final : public Layer<T> {
   }
 
  private:
-  // To whole panels, as the kernel reads them.
-  static Buffer<T> padded(const Spec& spec, const char* name, int inputs) {
-    const std::vector<double> values = spec.numbers(name);
+  template <class From>
+  void read_exactly(const Source& rows, const std::int64_t* index, Panels<T> x, int begin, int end) const {
+    const int width = this->width();
+    for (int r = begin; r < end; ++r) {
+      const char* in = static_cast<const char*>(rows.data) + (index ? index[r] : r) * rows.row_stride;
+      T* out = x.data + static_cast<std::ptrdiff_t>(r) * width;
+      for (int c = 0; c < this->inputs(); c += width, out += x.stride)
+        for (int i = c; i < std::min(c + width, this->inputs()); ++i, in += rows.column_stride) {
+          From value;
+          std::memcpy(&value, in, sizeof value);
+          const auto at = static_cast<std::size_t>(i);
+          out[i - c] = static_cast<T>(static_cast<double>(value) * exact_scale_[at] + exact_offset_[at]);
+        }
+    }
+  }
+
+  static std::vector<double> each(const Spec& spec, const char* name, int inputs) {
+    std::vector<double> values = spec.numbers(name);
     const auto n = static_cast<int>(values.size());
     if (n != 1 && n != inputs)
       throw std::invalid_argument("Rescale: " + std::string(name) + " has " + std::to_string(n) +
                                   " values; expected 1 or " + std::to_string(inputs) + ", one for each input");
+    values.resize(static_cast<std::size_t>(inputs), values[0]);
+    return values;
+  }
+
+  // To whole panels, as the kernel reads them.
+  static Buffer<T> padded(const Spec& spec, const char* name, int inputs) {
+    const std::vector<double> values = each(spec, name, inputs);
     const int width = kernels<T>().panel_width;
     Buffer<T> buffer((inputs + width - 1) / width * width);
-    for (int i = 0; i < inputs; ++i) buffer[i] = static_cast<T>(values[static_cast<std::size_t>(n == 1 ? 0 : i)]);
+    for (int i = 0; i < inputs; ++i) buffer[i] = static_cast<T>(values[static_cast<std::size_t>(i)]);
     return buffer;
   }
 
   Buffer<T> scale_, offset_;
+  std::vector<double> exact_scale_, exact_offset_;
   Buffer<T> zeros_{scale_.size()};
 };
 

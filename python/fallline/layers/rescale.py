@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Rescale(Layer):
     """scale·x + offset, so that e.g. uint8 images stay uint8 in memory.
 
+    As the first layer it reads float64 and integers of 32 and 64 bits with all their digits and rounds what
+    comes out, so that columns such as timestamps can be standardised for a float32 model.
+
     Args:
         scale: factor, e.g. 1 / 255: a number, or one for each column.
         offset: added afterwards: a number, or one for each column. Default 0.
@@ -58,7 +61,7 @@ class Rescale(Layer):
 
 
 def _numbers(argument: str, value: Any) -> float | list[float]:
-    if not isinstance(value, np.ndarray | list | tuple):
+    if not isinstance(value, np.ndarray | list | tuple) or np.ndim(value) == 0:
         return number("Rescale", argument, value)
     if np.ndim(value) != 1 or np.size(value) == 0:
         got = f"has shape {np.shape(value)}"
