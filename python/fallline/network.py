@@ -19,6 +19,7 @@ from fallline.losses import FunctionLoss, Loss
 from fallline.metrics.metric import Metric, check_all, check_targets, measuring, scores
 from fallline.optimizers import Course, FirstOrder, Optimizer
 from fallline.summary import table
+from fallline.terminal import say
 
 if TYPE_CHECKING:
     from fallline.typing import Array, ArrayLike
@@ -354,7 +355,7 @@ class Network:
         for layer, _, shape in [] if self._network is None else self._network.parameters:
             counts[layer] += int(np.prod(shape))
         title, shown = f"{self.name or 'Model'} ({self.dtype})", self._computing
-        print(table(title, shown, self.inputs, counts[-len(shown) :]))  # noqa: T201
+        say(table(title, shown, self.inputs, counts[-len(shown) :]))
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from fallline.errors import message
+from fallline.terminal import has_errors, say, someone_watches
 
 if TYPE_CHECKING:
     from fallline.history import History
@@ -52,7 +54,7 @@ class Lines(Silent):
         now = time.perf_counter()
         rate, self._start, self._rows = self._rows / (now - self._start), now, 0
         measured = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        print(f"epoch {self._epoch}{self._of}  {measured}  {rate:,.0f} samples/s")  # noqa: T201
+        say(f"epoch {self._epoch}{self._of}  {measured}  {rate:,.0f} samples/s")
 
     def resume(self, epochs: int, rows: int) -> None:  # noqa: ARG002
         """Go on counting epochs."""
@@ -108,16 +110,23 @@ def progress(verbose: Any, rows: int | None, epochs: int | None) -> Silent:
 
     Epochs have so many rows, and there are so many of them; None if nobody knows.
     """
+    how = _how(verbose)
+    return Silent() if how == 0 else Bar(rows, epochs) if how == 1 else Lines(epochs)
+
+
+def _how(verbose: Any) -> int:
+    """Return 0, 1 or 2; no bar where there is nothing to draw it on."""
     if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 0
-    return Silent() if verbose == 0 else Bar(rows, epochs) if verbose == 1 else Lines(epochs)
+        return int(someone_watches())
+    return 0 if verbose == 1 and not has_errors() else int(verbose)
 
 
 def check_verbose(verbose: Any, operation: str) -> None:
     """Check that verbose is one of those that progress() takes."""
-    if isinstance(verbose, str | int) and verbose in ("auto", 0, 1, 2):
+    known = isinstance(verbose, str | int | np.integer | np.bool_)
+    if known and verbose in ("auto", 0, 1, 2):
         return
-    kind = ValueError if isinstance(verbose, str | int) else TypeError
+    kind = ValueError if known else TypeError
     raise kind(message(operation, "verbose", f"is {verbose!r}", "'auto', 0, 1 or 2"))
 
 
@@ -147,7 +156,7 @@ class LinesOfMany(SilentMany):
             record = histories[i]
             measured = "  ".join(f"{name} {values[-1]:.4g}" for name, values in record.history.items())
             why = f"  ({record.stop_reason})" if record.stop_reason else ""
-            print(f"model {i}  {len(record.epoch)} epochs  {measured}{why}")  # noqa: T201
+            say(f"model {i}  {len(record.epoch)} epochs  {measured}{why}")
             self._open.remove(i)
 
 
@@ -174,6 +183,5 @@ class BarOfMany(SilentMany):
 
 def progress_of_many(verbose: Any, epochs: Sequence[int]) -> SilentMany:
     """Return what shows the progress of models with so many epochs each; verbose as for progress()."""
-    if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 0
-    return SilentMany() if verbose == 0 else BarOfMany(epochs) if verbose == 1 else LinesOfMany(len(epochs))
+    how = _how(verbose)
+    return SilentMany() if how == 0 else BarOfMany(epochs) if how == 1 else LinesOfMany(len(epochs))

@@ -11,6 +11,7 @@ from typing import Any
 
 from fallline import _core
 from fallline.checks import integer
+from fallline.terminal import say
 
 
 def get_num_threads() -> int:
@@ -99,5 +100,5 @@ def show_config() -> dict[str, Any]:
     width = max(map(len, settings))
     for name, value in settings.items():
         text = ", ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
-        print(f"{name:<{width}}  {text}")  # noqa: T201
+        say(f"{name:<{width}}  {text}")
     return settings

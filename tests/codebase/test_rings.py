@@ -13,7 +13,7 @@ CPP_RINGS = ["kernels", "runtime", "minimizers", "network", "bindings"]
 
 # From the innermost ring outwards; a module imports only from rings before its own.
 PYTHON_RINGS = [
-    {"_core", "errors", "typing", "extras"},
+    {"_core", "errors", "typing", "extras", "terminal"},
     {"checks", "classes", "declaration"},
     {"files"},
     {"runtime", "ops"},
