@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fallline.checks import choice, number
+from fallline.checks import choice, number, unmasked
 from fallline.errors import message
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def ewa(
     beta = number("ewa", "beta", beta, low=0, below=1)
     if correction is not None:
         choice("ewa", "correction", correction, ("bias", "first"))
-    series = np.asarray(values)
+    series = unmasked("ewa", "values", values)
     if series.dtype.kind not in "fiub":
         raise TypeError(message("ewa", "values", f"has dtype {series.dtype}", "numbers"))
     if series.ndim == 0:

@@ -143,7 +143,8 @@ def predict(model: Network, batches: Iterable[Any], operation: str, argument: st
     parts = []
     for number, batch in enumerate(batches):
         where = f"{operation}({argument}[{number}])"
-        rows = as_rows(batch[0] if _is_labelled(batch) else batch, where, model.dtype, model.inputs)
+        given = batch[0] if _is_labelled(batch) else batch
+        rows = as_rows(given, where, model.dtype, model.inputs, model.names.columns)
         network = model.made_for(rows.shape[1], where)
         model._computing[0].check_rows(rows, where)
         model.adopt(network)

@@ -6,12 +6,16 @@ import math
 import numbers
 import operator
 import os
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fallline.errors import message, unknown
+
+if TYPE_CHECKING:
+    from fallline.typing import Array
 
 
 def number(
@@ -25,13 +29,20 @@ def number(
     below: float | None = None,
 ) -> float:
     """Return value as a float after checking low <= value <= high, or above < value and value < below."""
-    if type(value) not in (float, int) and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
-        raise TypeError(message(operation, argument, f"is {value!r}", _numbers(low, high, above, below)))
+    if type(value) not in (float, int):
+        value = _of_python(value)
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(message(operation, argument, f"is {value!r}", _numbers(low, high, above, below)))
     result = float(value)
     inside = low <= result <= high and (above is None or result > above) and (below is None or result < below)
     if not (inside and math.isfinite(result)):
         raise ValueError(message(operation, argument, f"is {value!r}", _numbers(low, high, above, below)))
     return result
+
+
+def _of_python(value: Any) -> Any:
+    """Return what Python has for a scalar of NumPy, or for an array without dimensions."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
 
 
 def _numbers(low: float, high: float, above: float | None, below: float | None) -> str:
@@ -51,6 +62,7 @@ def _numbers(low: float, high: float, above: float | None, below: float | None) 
 def integer(operation: str, argument: str, value: Any, *, low: int, high: int | None = None) -> int:
     """Return value as an int after checking low <= value <= high."""
     expected = f"an integer >= {low}" + ("" if high is None else f" and <= {high}")
+    value = _of_python(value)
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -70,10 +82,11 @@ def as_seed(operation: str, value: int | None) -> int:
 
 
 def flag(operation: str, argument: str, value: Any) -> bool:
-    """Return value after checking that it is True or False."""
-    if value is not True and value is not False:
+    """Return value as a bool after checking that it is True or False."""
+    value = _of_python(value)
+    if not isinstance(value, bool):
         raise TypeError(message(operation, argument, f"is {value!r}", "True or False"))
-    return bool(value)
+    return value
 
 
 def file_path(operation: str, argument: str, value: Any) -> str:
@@ -94,3 +107,18 @@ def choice(operation: str, argument: str, value: Any, known: Iterable[str]) -> s
     if value not in known:
         raise unknown(operation, argument, value, known)
     return value
+
+
+def unmasked(operation: str, argument: str, value: Any) -> Array:
+    """Return value as an array after checking that it is one, and that no element is masked."""
+    masks = sys.modules.get("numpy.ma")  # it takes time to import, and where it is not, nothing is masked
+    parts = value if isinstance(value, list | tuple) else [value]
+    masked = sum(masks.count_masked(p) for p in parts if isinstance(p, masks.MaskedArray)) if masks else 0
+    if masked:
+        expected = "none: leave these rows out, or fill the elements by filled()"
+        raise ValueError(message(operation, argument, f"has {masked} masked elements", expected))
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        got = f"is no array ({error})"
+        raise ValueError(message(operation, argument, got, "a table of numbers")) from None

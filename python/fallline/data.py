@@ -10,6 +10,7 @@ import numpy as np
 from fallline.checks import number
 from fallline.classes import classes_of
 from fallline.errors import message
+from fallline.frames import as_array
 from fallline.losses import Loss
 
 if TYPE_CHECKING:
@@ -33,14 +34,12 @@ class Data(NamedTuple):
         return Data(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
 
-def as_numbers(value: Any, operation: str, argument: str) -> Array:
-    """Return anything array-like as an array of real numbers, without a copy where possible."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            message(operation, argument, f"is no array ({error})", "a table of numbers")
-        ) from None
+def as_numbers(value: Any, operation: str, argument: str, order: tuple[str, ...] | None = None) -> Array:
+    """Return anything array-like as an array of real numbers, without a copy where possible.
+
+    The columns of a table with names come in their order.
+    """
+    array = as_array(value, operation, argument, order)
     if array.dtype.kind not in "fiub":
         hint = "; a sparse matrix becomes one by toarray()" if hasattr(value, "toarray") else ""
         got = "is None" if value is None else f"has dtype {array.dtype}"
@@ -48,12 +47,21 @@ def as_numbers(value: Any, operation: str, argument: str) -> Array:
     return array
 
 
-def as_rows(value: Any, operation: str, dtype: str, width: int | None) -> Array:
-    """Return X as (n, inputs), n >= 1, in a dtype that the core reads."""
-    array = as_numbers(value, operation, "X")
+def as_rows(
+    value: Any, operation: str, dtype: str, width: int | None, order: tuple[str, ...] | None, y: Any = None
+) -> Array:
+    """Return X as (n, inputs), n >= 1, in a dtype that the core reads.
+
+    The columns of a table with names come in their order; y is for a hint alone.
+    """
+    array = as_numbers(value, operation, "X", order)
     expected = f"(*, {width or 'inputs'})"
     if array.ndim != 2:
-        hint = ": one row is X[None]" if array.ndim == 1 else ""
+        hint = ""
+        if array.ndim == 1:
+            shape = (len(y),) if isinstance(y, list | tuple) else getattr(y, "shape", ())
+            column = width == 1 or shape[:1] == array.shape
+            hint = ": one column is X[:, None]" if column else ": one row is X[None]"
         raise ValueError(message(operation, "X", f"has shape {array.shape}", f"{expected}{hint}"))
     if width is not None and array.shape[1] != width:
         raise ValueError(
@@ -66,9 +74,17 @@ def as_rows(value: Any, operation: str, dtype: str, width: int | None) -> Array:
     return array if array.dtype in READABLE else array.astype(dtype)
 
 
-def as_targets(value: Any, operation: str, dtype: str, rows: int, outputs: int, loss: Loss) -> Array:
-    """Return y as the loss takes it: integer classes (n,), or numbers (n, outputs)."""
-    y = as_numbers(value, operation, "y")
+def as_targets(
+    value: Any,
+    operation: str,
+    dtype: str,
+    rows: int,
+    outputs: int,
+    loss: Loss,
+    order: tuple[str, ...] | None,
+) -> Array:
+    """Return y as the loss takes it: integer classes (n,), or numbers (n, outputs), in the order of the names."""
+    y = as_numbers(value, operation, "y", order)
     if y.ndim == 0 or len(y) != rows:
         raise ValueError(message(operation, "y", f"has shape {y.shape}", f"{rows} rows, as many as X"))
     if y.ndim == 1 and outputs == 1:

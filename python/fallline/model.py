@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from fallline import serialization, training
 from fallline.callbacks import Callback
 from fallline.errors import message
 from fallline.history import History
 from fallline.state import FORMAT, StatefulNetwork, decoded
+from fallline.summary import table
+from fallline.terminal import say
 
 if TYPE_CHECKING:
     from fallline.samplers import Sampler
@@ -29,6 +33,8 @@ class Model(StatefulNetwork):
     Attributes:
         layers: the layers; `layers[i].kernel` and `.bias` read and assign weights.
         metadata: a dict of what JSON holds, saved with the model, for the user's own notes.
+        names: what the columns of X and y were called in the tables that the model learned from: names.columns and
+            names.targets. Later tables may have them in any order.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -75,8 +81,8 @@ class Model(StatefulNetwork):
         generator, which can be gone through once, needs steps_per_epoch for more than one epoch.
 
         Args:
-            X: (n, inputs): float32, float64 and uint8 are read in place, other numbers are converted. Or an
-                iterable of batches (X, y) or (X, y, sample_weight).
+            X: (n, inputs): float32, float64 and uint8 are read in place, other numbers are converted; tables give
+                their columns by name. Or an iterable of batches (X, y) or (X, y, sample_weight).
             y: integer classes (n,), or numbers (n, outputs), or (n,) for one output. Default None: X gives
                 batches.
             batch_size: rows in an update, >= 1; the last batch of an epoch may be smaller. Batches from an
@@ -163,6 +169,14 @@ class Model(StatefulNetwork):
             [1.0, 0.0, 0.0]
         """
         return training.run_once(self, X, y, sample_weight, batch_size, class_weight)
+
+    def summary(self) -> None:
+        """Print a table of the layers: output shape and number of parameters."""
+        counts = [0] * len(self.layers)
+        for layer, _, shape in [] if self._network is None else self._network.parameters:
+            counts[layer] += int(np.prod(shape))
+        title, shown = f"{self.name or 'Model'} ({self.dtype})", self._computing
+        say(table(title, shown, self.inputs, counts[-len(shown) :]))
 
     def save(self, path: Writable) -> None:
         """Write layers, weights, optimizer and random state to one safetensors file, whole or not at all.

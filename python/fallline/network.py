@@ -13,13 +13,12 @@ from fallline.checks import as_seed, choice, integer
 from fallline.data import ClassWeights, Data, as_rows, as_targets, as_weights
 from fallline.declaration import resolve
 from fallline.errors import message
+from fallline.frames import Names
 from fallline.layers import Embedding, Input, Layer, stack
 from fallline.layers.layer import activation_after, as_weight
 from fallline.losses import FunctionLoss, Loss
 from fallline.metrics.metric import Metric, check_all, check_targets, measuring, scores
 from fallline.optimizers import Course, FirstOrder, Optimizer
-from fallline.summary import table
-from fallline.terminal import say
 
 if TYPE_CHECKING:
     from fallline.typing import Array, ArrayLike
@@ -44,6 +43,8 @@ class Network:
             raise TypeError(message("Model", "name", f"is {name!r}", "a string or None"))
         self.name = name
         self.metadata: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}  # of tools such as the command line, each under its name
+        self.names = Names()
         self.stop_training = self._averaging = False
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
@@ -92,8 +93,9 @@ class Network:
             network.compile(self.loss.spec(), self._course.optimizer.spec(), self._compiled_groups)
         return network
 
-    def adopt(self, network: _core.Network) -> None:
-        """Take a network that made_for() made, and join the layers to it."""
+    def adopt(self, network: _core.Network, names: Names | None = None) -> None:
+        """Take a network that made_for() made, and join the layers to it; and the names of what it learns."""
+        self.names = names or self.names
         if network is self._network:
             return
         places: list[dict[str, int]] = [{} for _ in self.layers]
@@ -161,7 +163,7 @@ class Network:
         Raises:
             ValueError: a wrong shape.
         """
-        plain = type(X) is np.ndarray and X.size and batch_size is None
+        plain = type(X) is np.ndarray and X.ndim == 2 and X.size and batch_size is None
         if plain and self._network is not None and self._tries(self._network):
             try:
                 return self._network.predict(X)
@@ -171,7 +173,7 @@ class Network:
         size = _batch_size(batch_size, operation)
         if batches.are_batches(X):
             return batches.predict(self, X, operation, "X")
-        rows = as_rows(X, operation, self.dtype, self.inputs)
+        rows = as_rows(X, operation, self.dtype, self.inputs, self.names.columns)
         network = self.made_for(rows.shape[1], operation)
         self._computing[0].check_rows(rows, operation)
         self.adopt(network)
@@ -264,7 +266,8 @@ class Network:
         network = self._network
         # The core checks classes, but not the range of numbers.
         safe = loss.target_range is None or (loss.takes_classes and np.ndim(y) == 1)
-        plain = safe and type(X) is type(y) is np.ndarray and sample_weight is class_weight is None
+        bare = sample_weight is class_weight is None
+        plain = safe and type(X) is type(y) is np.ndarray and X.ndim == 2 and bare
         if plain and network is not None and self._tries(network):
             try:
                 return network.train_on_batch(X, y, None, optimizer.rate(network.step))
@@ -273,7 +276,7 @@ class Network:
         by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
         network, data = self.data(X, y, sample_weight, operation, class_weight=by_class)
         value = network.train_on_batch(*data, optimizer.rate(network.step))
-        self.adopt(network)
+        self.adopt(network, self.names.learned(X, y))
         return value
 
     def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, list[Array]]:
@@ -300,17 +303,19 @@ class Network:
         class_weight: ClassWeights | None = None,
         measured: bool = False,
         network: _core.Network | None = None,
+        names: Names | None = None,
     ) -> tuple[_core.Network, Data]:
-        """Return data checked against the loss and the network: the given, the own, or a new one for adopt().
+        """Return data checked against the loss, the names and the network: those given, or the own.
 
-        measured: against the metrics too.
+        A network that is new is for adopt(); measured: against the metrics too.
         """
         _, loss = self._compiled(operation)
-        network = network or self._network
-        rows = as_rows(X, operation, self.dtype, network.inputs if network else None)
+        network, names = network or self._network, names or self.names
+        width = network.inputs if network else None
+        rows = as_rows(X, operation, self.dtype, width, names.columns, y)
         network = network or self.made_for(rows.shape[1], operation)
         self._computing[0].check_rows(rows, operation)
-        targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss)
+        targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss, names.targets)
         if measured:
             check_targets(self.metrics, loss, targets, operation)
         factors = None
@@ -348,14 +353,6 @@ class Network:
         ]
         for i, array in enumerate(arrays):
             network.set_parameter(i, array)
-
-    def summary(self) -> None:
-        """Print a table of the layers: output shape and number of parameters."""
-        counts = [0] * len(self.layers)
-        for layer, _, shape in [] if self._network is None else self._network.parameters:
-            counts[layer] += int(np.prod(shape))
-        title, shown = f"{self.name or 'Model'} ({self.dtype})", self._computing
-        say(table(title, shown, self.inputs, counts[-len(shown) :]))
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

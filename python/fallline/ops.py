@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core
+from fallline.checks import unmasked
 
 if TYPE_CHECKING:
     from fallline.typing import ArrayLike, FloatArray
 
 
 def _floats(x: Any) -> Any:
-    array = np.asarray(x)
+    array = unmasked("ops", "an array", x)
     return array.astype(np.float64) if array.dtype.kind in "iub" else array  # the core refuses the others
 
 

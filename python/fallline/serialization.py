@@ -74,7 +74,7 @@ def _checked(operation: str, path: Any, method: str, *plain: type) -> Any:
 def _parts(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[bytes | memoryview]:
     """Return the pieces of the file; arrays are not copied."""
     try:
-        text = json.dumps(description)
+        text = json.dumps(description, default=_of_python)
     except TypeError as error:
         raise TypeError(
             message("Model.save", "metadata", f"cannot be written ({error})", "what JSON holds")
@@ -105,6 +105,13 @@ def _pour(parts: list[bytes | memoryview], file: Any) -> None:
         while rest:
             written = file.write(rest)
             rest = rest[len(rest) if written is None else written :]
+
+
+def _of_python(value: Any) -> Any:
+    """Return what JSON holds for a scalar of NumPy."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"an object of type {type(value).__name__}")
 
 
 def read(path: Readable) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -10,6 +10,7 @@ from fallline import _core
 from fallline.checks import integer
 from fallline.declaration import decode, encode
 from fallline.errors import message
+from fallline.frames import Names
 from fallline.layers.layer import as_weight
 from fallline.network import Network
 from fallline.optimizers.course import PREFIX
@@ -24,7 +25,7 @@ FORMAT = 1
 # What a script says anew each time; a file holds the rest.
 DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics", "groups")
 # What a file holds as it is, without declarations in it.
-PLAIN = ("metadata", "groups")
+PLAIN = ("metadata", "notes", "names", "groups")
 
 
 class StatefulNetwork(Network):
@@ -162,6 +163,8 @@ class StatefulNetwork(Network):
             "dtype": self.dtype,
             "name": self.name,
             "metadata": self.metadata,
+            "notes": self.notes,
+            "names": self.names.plain(),
             "optimizer": self.optimizer,
             "loss": self.loss,
             "metrics": list(self.metrics),
@@ -172,7 +175,8 @@ class StatefulNetwork(Network):
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])  # type: ignore[misc]
-        self.metadata = dict(state["metadata"])
+        self.metadata, self.notes = dict(state["metadata"]), dict(state.get("notes", {}))
+        self.names = Names(*(None if each is None else tuple(each) for each in state.get("names", ())))
         if state["optimizer"] is not None:
             self.compile(state["optimizer"], state["loss"], state["metrics"])
             self._compiled_groups = list(state.get("groups", self._compiled_groups))  # not as of now

@@ -15,7 +15,7 @@ CPP_RINGS = ["kernels", "runtime", "minimizers", "network", "bindings"]
 PYTHON_RINGS = [
     {"_core", "errors", "typing", "extras", "terminal"},
     {"checks", "classes", "declaration"},
-    {"files"},
+    {"files", "frames"},
     {"runtime", "ops"},
     {"activations", "averages", "constraints", "regularizers", "schedules"},
     {"initializers"},

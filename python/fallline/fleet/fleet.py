@@ -50,7 +50,7 @@ class Fleet:
     ) -> None:
         self.models = checked_models(models)
         plans = plan(self.models, X, y, batch_size, epochs, validation_data, sample_weight)
-        flag(OPERATION, "shuffle", shuffle)
+        shuffle = flag(OPERATION, "shuffle", shuffle)
         self._stopping = early_stopping
         rule = patience(early_stopping, all(each.held_out is not None for each in plans))
         self.epochs = [each.epochs for each in plans]
@@ -65,7 +65,7 @@ class Fleet:
             self.close()  # which others wait for, while a traceback still holds all this
             raise
         for model, each in zip(self.models, plans, strict=True):
-            model.adopt(each.network)
+            model.adopt(each.network, each.names)
             model.stop_training = False
 
     def _add(self, each: Plan, shuffle: bool, rule: dict[str, Any] | None) -> None:

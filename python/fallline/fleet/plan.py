@@ -12,6 +12,7 @@ from fallline.callbacks import EarlyStopping
 from fallline.checks import integer
 from fallline.data import Data, as_rows, as_targets, as_weights
 from fallline.errors import message, unknown
+from fallline.frames import Names
 from fallline.model import Model
 from fallline.optimizers import FirstOrder, Minimizer
 from fallline.training import full_batch
@@ -28,6 +29,7 @@ class Plan(NamedTuple):
     """The fit of one model."""
 
     network: _core.Network
+    names: Names
     course: Course
     train: Data
     held_out: Data | None
@@ -115,7 +117,8 @@ def _plan(
     if course.is_chain:
         expected = "an optimizer of one stage; Model.fit runs chains"
         raise ValueError(message(OPERATION, f"models[{i}]", f"learns by {model.optimizer!r}", expected))
-    network, train = checked.data(model, loss, None, (X, y, weight), where)
+    network, train = checked.data(model, loss, None, model.names, (X, y, weight), where)
+    names = model.names.learned(X, y)
     if network.foreign:
         got = "has a layer or a loss of your own, in Python"
         expected = "those of fallline, which many threads run at once; Model.fit takes all"
@@ -143,8 +146,8 @@ def _plan(
             raise TypeError(message(OPERATION, "validation_data", got, expected))
         x, targets, *rest = held_out
         given = x, targets, rest[0] if rest else None
-        held = checked.data(model, loss, network, given, f"{where}(validation_data)")[1]
-    return Plan(network, course, train, held, size, wanted)
+        held = checked.data(model, loss, network, names, given, f"{where}(validation_data)")[1]
+    return Plan(network, names, course, train, held, size, wanted)
 
 
 class _Checked:
@@ -159,17 +162,21 @@ class _Checked:
         model: Model,
         loss: Loss,
         network: _core.Network | None,
+        names: Names,
         given: tuple[Any, Any, Any],
         where: str,
     ) -> tuple[_core.Network, Data]:
         """As Model.data()."""
         X, y, weight = given
         dtype, width = model.dtype, network.inputs if network else model.inputs
-        x = self._once(lambda: as_rows(X, where, dtype, width), X, "X", dtype, width)
+        columns, answers = names
+        x = self._once(lambda: as_rows(X, where, dtype, width, columns, y), X, "X", dtype, width, columns)
         network = network or model.made_for(x.shape[1], where)
         model._computing[0].check_rows(x, where)
         shape, kind = (len(x), network.outputs), (loss.takes_classes, loss.target_range)
-        targets = self._once(lambda: as_targets(y, where, dtype, *shape, loss), y, "y", dtype, shape, kind)
+        targets = self._once(
+            lambda: as_targets(y, where, dtype, *shape, loss, answers), y, "y", dtype, shape, kind, answers
+        )
         weights = self._once(lambda: as_weights(weight, None, where, dtype, targets), weight, len(x), dtype)
         return network, Data(x, targets, weights)
 

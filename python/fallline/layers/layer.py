@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from fallline import _core, initializers, regularizers
-from fallline.checks import flag, integer
+from fallline.checks import flag, integer, unmasked
 from fallline.declaration import Declaration
 from fallline.errors import message
 from fallline.layers.group import ParameterGroup
@@ -299,7 +299,7 @@ class Layer(Declaration):
 
 def as_weight(value: ArrayLike, shape: tuple[int, ...], dtype: str, operation: str, argument: str) -> Array:
     """Return value as a contiguous array of the model's dtype, checked for its shape."""
-    array = np.asarray(value)
+    array = unmasked(operation, argument, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(message(operation, argument, f"has dtype {array.dtype}", "numbers"))
     if array.shape != shape:

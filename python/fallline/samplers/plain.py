@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core
-from fallline.checks import flag
+from fallline.checks import flag, unmasked
 from fallline.errors import message
 from fallline.samplers.sampler import OPERATION, Rows, Sampler, checked_groups, groups_of, per_row
 
@@ -131,7 +131,7 @@ class Weighted(Sampler):
 
     def __init__(self, weights: ArrayLike, *, unbiased: bool = False) -> None:
         kind = "Weighted"
-        given = np.asarray(weights)
+        given = unmasked(kind, "weights", weights)
         if given.ndim != 1 or given.dtype.kind not in "fiub":
             got = f"has shape {given.shape} and dtype {given.dtype}"
             raise TypeError(message(kind, "weights", got, "a number for each row, (n,)"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from fallline import _core
+from fallline.checks import unmasked
 from fallline.classes import classes_of
 from fallline.declaration import Declaration
 from fallline.errors import message
@@ -63,7 +62,7 @@ def checked_groups(kind: str, over: Any, names: tuple[str, ...]) -> Any:
         if over not in names:
             raise ValueError(message(kind, "over", f"is {over!r}", expected))
         return over
-    groups = np.asarray(over)
+    groups = unmasked(kind, "over", over)
     if groups.ndim != 1 or groups.dtype.kind not in "iu" or not groups.size:
         got = f"has shape {groups.shape} and dtype {groups.dtype}"
         raise TypeError(message(kind, "over", got, expected))

@@ -113,7 +113,10 @@ def multi_start(
     models = [model.anew((model.seed + i) % 2**64) for i in range(count)]
     network, _ = models[0].data(X, y, sample_weight, OPERATION)
     where = f"{OPERATION}(probe)"
-    rows = as_rows(_probe(X) if probe is None else probe, where, model.dtype, network.inputs)
+    names, width = models[0].names.learned(X, y), network.inputs
+    rows = as_rows(X if probe is None else probe, where, model.dtype, width, names.columns)
+    if probe is None:
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, PROBED).astype(int))]
 
     def met(replicas: Sequence[Replica]) -> Iterable[tuple[int, int]]:
         losses = np.array([replica.value for replica in replicas])
@@ -164,12 +167,6 @@ def _epochs(model: Model, epochs: int | None) -> int:
     model._compiled(OPERATION)
     most = getattr(model.optimizer, "max_iterations", 100) if epochs is None else epochs
     return integer(OPERATION, "epochs", most, low=1)
-
-
-def _probe(X: Any) -> Array:
-    rows: Array = np.asarray(X)
-    probe: Array = rows[np.unique(np.linspace(0, len(rows) - 1, PROBED).astype(int))]
-    return probe
 
 
 def _outputs(replicas: Sequence[Replica], rows: Array) -> Float64Array:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline.checks import integer
+from fallline.checks import integer, unmasked
 from fallline.errors import message
 from fallline.search.objective import OPERATION
 
@@ -57,7 +57,7 @@ def _drawn(k: int, shape: tuple[int, ...] | None, bounds: Any, seed: int) -> Flo
 
 def _numbers(argument: str, value: Any) -> Float64Array:
     """Return a copy, of finite numbers."""
-    array = np.asarray(value)
+    array = unmasked(OPERATION, argument, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(message(OPERATION, argument, f"has dtype {array.dtype}", "numbers"))
     if array.size == 0:

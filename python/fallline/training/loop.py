@@ -41,7 +41,7 @@ def run(model: Model, plan: Plan) -> History:
                 vars(model).update(vars(restored))
                 plan = plan._replace(network=model._built(OPERATION))
     with closing(Fit(model, plan, first)) as fit:
-        model.adopt(plan.network)
+        model.adopt(plan.network, plan.names)
         model.stop_training = False
         return fit.run(saved)
 
@@ -63,6 +63,7 @@ def _identity(plan: Plan, first: int) -> dict[str, Any]:
     arrays = isinstance(plan.train, Data)
     return {
         "inputs": plan.network.inputs,
+        "names": plan.names.plain(),
         "first_epoch": first,
         "rows": len(plan.train.x) if isinstance(plan.train, Data) else None,
         "batch_size": plan.batch_size if arrays else None,
@@ -187,7 +188,7 @@ class Fit:
             if callback not in backups:
                 callback.on_epoch_end(epoch, self.logs)
         for name, value in self.logs.items():
-            if not isinstance(value, float | int | np.number):
+            if not isinstance(value, float | int | np.number | np.bool_):
                 raise TypeError(message(OPERATION, f"logs[{name!r}]", f"is {value!r}", "a number"))
         self.history.add(epoch, self.logs)
         self.show.finish_epochs(1, self.logs)

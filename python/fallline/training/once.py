@@ -22,15 +22,16 @@ def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int
     optimizer, _ = model._first_order(operation)
     by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
     network, data = model.data(X, y, sample_weight, operation, class_weight=by_class)
+    names = model.names.learned(X, y)
     rate = optimizer.rate(network.step)
     if len(data.x) <= size:
         loss = network.train_on_batch(*data, rate)
-        model.adopt(network)
+        model.adopt(network, names)
         return loss
     epoch, row = network.epoch, network.row
     in_order = _core.Sampler({"name": "sequential"}, len(data.x))
     with closing(network.trainer(*data, size, in_order)) as trainer:
-        model.adopt(network)
+        model.adopt(network, names)
         network.row = 0
         try:
             while network.epoch == epoch:  # a signal ends a run early

@@ -15,6 +15,7 @@ from fallline.checks import flag, integer, number
 from fallline.data import ClassWeights, Data, rows_kept
 from fallline.declaration import resolve
 from fallline.errors import message, unknown
+from fallline.frames import Names
 from fallline.optimizers import FirstOrder, Minimizer
 from fallline.progress import check_verbose
 from fallline.samplers import Sampler
@@ -41,6 +42,7 @@ class Plan(NamedTuple):
     """A fit whose every argument is checked."""
 
     network: _core.Network
+    names: Names
     train: Data | BatchStream
     held_out: Data | Any  # or an iterable of batches, or None
     batch_size: int
@@ -99,13 +101,16 @@ def plan(
         )
         by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
         train = BatchStream(X, steps, epochs, OPERATION, by_class)
-        network, _ = model.data(*train.first(), train.where(0), class_weight=by_class, measured=True)
+        first = train.first()
+        network, _ = model.data(*first, train.where(0), class_weight=by_class, measured=True)
+        names = model.names.learned(*first[:2])
     else:
         if steps is not None:
             got = f"is {steps} beside arrays"
             raise ValueError(message(OPERATION, "steps_per_epoch", got, "None, or X that gives batches"))
         by_class = None if class_weight is None else ClassWeights(class_weight, held_out=share)
         network, train = model.data(X, y, sample_weight, OPERATION, class_weight=by_class, measured=True)
+        names = model.names.learned(X, y)
         rows = len(train.x)
         train, held_out = _split(train, share)
         if train.weight is not None and not train.weight.any():
@@ -116,7 +121,7 @@ def plan(
         if held_out is not None:
             got = "is given beside validation_data"
             raise ValueError(message(OPERATION, "validation_split", got, "one of them"))
-        held_out = _held_out(model, validation_data, network)
+        held_out = _held_out(model, validation_data, network, names)
 
     if at_once:
         full_batch.check(model, network, OPERATION)
@@ -132,7 +137,7 @@ def plan(
         course.optimizer.rate(network.step)
     acting = _checked_callbacks(callbacks, model, network.outputs, held_out is not None)
     size = BATCH_SIZE if size is None else size
-    return Plan(network, train, held_out, size, epochs, drawn, seconds, acting, verbose)
+    return Plan(network, names, train, held_out, size, epochs, drawn, seconds, acting, verbose)
 
 
 def _sampler(given: Any, shuffle: bool) -> Sampler:
@@ -154,7 +159,7 @@ def _rows(model: Network, network: _core.Network, train: Data, given: int) -> Ro
     return Rows(train.y, given, network.outputs, loss.of_one_class(network.outputs), obstacle)
 
 
-def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
+def _held_out(model: Network, given: Any, network: _core.Network, names: Names) -> Any:
     """Return validation data: checked arrays, or batches of which the first is checked."""
     argument = "validation_data"
     if are_batches(given, labelled=True):
@@ -164,7 +169,7 @@ def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
             raise ValueError(message(OPERATION, argument, got, "a list of batches, or what starts anew"))
         where = f"{OPERATION}({argument}[0])"
         for first in batches_of:
-            model.data(*batches.unpacked(first, where), where, measured=True, network=network)
+            model.data(*batches.unpacked(first, where), where, measured=True, network=network, names=names)
             return given
         raise batches.empty(OPERATION, argument)
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
@@ -173,7 +178,7 @@ def _held_out(model: Network, given: Any, network: _core.Network) -> Any:
     X, y, *weight = given
     where = f"{OPERATION}({argument})"
     own = weight[0] if weight else None
-    return model.data(X, y, own, where, measured=True, network=network)[1]
+    return model.data(X, y, own, where, measured=True, network=network, names=names)[1]
 
 
 def _split(data: Data, share: float) -> tuple[Data, Data | None]:
