@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/gil.h"
 #include "kernels/table.h"
 #include "network/spec.h"
 #include "network/step.h"
@@ -68,13 +69,6 @@ Data<T> as_data(const py::object& x, const py::object& y, const py::object& weig
                 bool takes_labels, const std::string& operation, std::vector<py::array>& owners);
 
 Spec as_spec(const py::dict& values);
-
-// The only place where the GIL is let go.
-template <class F>
-auto without_gil(F&& f) {
-  const py::gil_scoped_release release;
-  return std::forward<F>(f)();
-}
 
 // Calls f with a value of the dtype that `dtype` names.
 template <class F>

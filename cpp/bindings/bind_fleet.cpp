@@ -25,7 +25,7 @@ std::optional<Patience> as_patience(const std::optional<py::dict>& given) {
 Rates as_rates(const py::object& rate) {
   if (!PyCallable_Check(rate.ptr())) return {py::cast<double>(rate), nullptr};
   return {0, [rate](std::uint64_t step, std::int64_t count) {
-            const py::gil_scoped_acquire gil;
+            const PythonCall call;
             return py::cast<std::vector<double>>(rate(step, count));
           }};
 }
@@ -57,7 +57,7 @@ class PyFleet {
 
   void run(double seconds) {
     const Claim claim(users_, Claim::writing, "Fleet.run");
-    without_gil([&] { run_jobs(jobs_, seconds); });
+    in_network([&] { run_jobs(jobs_, seconds); });
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 

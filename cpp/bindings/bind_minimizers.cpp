@@ -38,8 +38,12 @@ class PyFunction final : public Function {
   PyFunction(py::object function, std::ptrdiff_t size) : function_(std::move(function)), size_(size) {}
 
   std::ptrdiff_t size() const override { return size_; }
-  double value(const double* x) override { return py::cast<double>(function_(copy(x))); }
+  double value(const double* x) override {
+    const PythonCall call;
+    return py::cast<double>(function_(copy(x)));
+  }
   double value_and_gradient(const double* x, double* gradient) override {
+    const PythonCall call;
     const py::array_t<double> g(size_);
     const auto value = py::cast<double>(function_(copy(x), g));
     std::copy_n(g.data(), size_, gradient);
@@ -70,6 +74,7 @@ class PyMinimizer {
 
   void begin(const py::object& target, const py::object& start) {
     const Claim claim(users_, Claim::writing, "Minimizer.begin");
+    const SubnormalsAreZero inside;
     if (!py::isinstance<PySurface>(target)) {
       const auto x = py::cast<py::array_t<double, py::array::c_style | py::array::forcecast>>(start);
       PyFunction function(target, x.size());
@@ -86,6 +91,7 @@ class PyMinimizer {
   // Iterations until a limit is reached or a signal arrives; returns the value after each.
   py::array run(const py::object& target, std::int64_t iterations, double seconds) {
     const Claim claim(users_, Claim::writing, "Minimizer.run");
+    const SubnormalsAreZero inside;
     std::vector<double> values;
     if (py::isinstance<PySurface>(target)) {
       py::cast<const PySurface&>(target).claimed([&](auto& surface) {
@@ -135,7 +141,8 @@ class PyMinimizer {
   // f() without the GIL; false if it was given up for a signal. The network is left where() it should be.
   template <class T, class Where, class F>
   static bool interruptible(Surface<T>& surface, Where where, F f) {
-    const bool finished = without_gil([&] { return excursion(surface, where, f); });
+    const bool finished = in_network([&] { return excursion(surface, where, f); });
+    const CallersArithmetic outside;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     return finished;
   }

@@ -96,7 +96,7 @@ void optimizer_step(const py::dict& optimizer, double learning_rate, std::int64_
   // clip_norm looks at all gradients together, so one call must see them all.
   if (settings.clip_norm > 0 && !all.singles.empty() && !all.doubles.empty())
     bad_type(operation, "params", "arrays of float32 and of float64", "one dtype when clip_norm is set");
-  without_gil([&] {
+  in_network([&] {
     if (!all.singles.empty()) update_arrays(settings, all.singles, learning_rate, step);
     if (!all.doubles.empty()) update_arrays(settings, all.doubles, learning_rate, step);
   });

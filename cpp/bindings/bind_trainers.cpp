@@ -39,7 +39,7 @@ class PyTrainer : public Closable<Trainer> {
     if (rates.empty()) throw py::value_error("Trainer.run: learning_rates has length 0; expected at least one");
     std::vector<double> losses;
     const std::int64_t batches = visit([&](auto& trainer) {
-      return without_gil([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
+      return in_network([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
     });
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     return py::make_tuple(batches, py::array_t<double>(static_cast<py::ssize_t>(losses.size()), losses.data()));
@@ -60,7 +60,7 @@ class PyStreamTrainer : public Closable<StreamTrainer> {
       const Data<T> data = PyNetwork::checked<T>(trainer.network(), x, y, weight, "Model.fit", owners);
       T* kept = PyNetwork::predictions_of<T>(trainer.network(), predictions, data.rows, "Model.fit", owners);
       // A signal whose handler does not raise lets the batch be taken again.
-      while (!without_gil([&] { return trainer.train(data, learning_rate, kept); }))
+      while (!in_network([&] { return trainer.train(data, learning_rate, kept); }))
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     });
   }

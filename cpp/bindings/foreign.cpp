@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "bindings/gil.h"
+
 namespace fallline {
 namespace {
 
@@ -32,7 +34,7 @@ class PyLayer final : public ForeignLayer {
   PyLayer(const PyLayer&) = delete;
   PyLayer& operator=(const PyLayer&) = delete;
   ~PyLayer() override {
-    const py::gil_scoped_acquire gil;
+    const PythonCall call;
     layer_.release().dec_ref();
   }
 
@@ -67,7 +69,7 @@ class PyLayer final : public ForeignLayer {
 
   template <class T>
   void forward_of(bool training, Matrix<const T> x, const std::vector<Matrix<const T>>& parameters, Matrix<T> y) const {
-    const py::gil_scoped_acquire gil;
+    const PythonCall call;
     py::list values;
     for (std::size_t i = 0; i < parameters.size(); ++i) values.append(matrix(parameters[i], parameters_[i].vector));
     take(layer().attr("run_forward")(matrix(x), values, training, y.columns), y);
@@ -75,7 +77,7 @@ class PyLayer final : public ForeignLayer {
 
   template <class T>
   void backward_of(Matrix<const T> dy, const std::vector<Matrix<T>>& gradients, Matrix<T> dx) const {
-    const py::gil_scoped_acquire gil;
+    const PythonCall call;
     const py::tuple result = layer().attr("run_backward")(matrix(dy), dx.columns);
     take(result[0], dx);
     const py::list values = result[1];
@@ -98,7 +100,7 @@ class PyLoss final : public ForeignLoss {
   PyLoss(const PyLoss&) = delete;
   PyLoss& operator=(const PyLoss&) = delete;
   ~PyLoss() override {
-    const py::gil_scoped_acquire gil;
+    const PythonCall call;
     loss_.release().dec_ref();
   }
 
@@ -115,7 +117,7 @@ class PyLoss final : public ForeignLoss {
   template <class T>
   void rows_of(Matrix<const T> y, Matrix<const T> target, const std::int32_t* labels, double* loss,
                Matrix<T> gradient) const {
-    const py::gil_scoped_acquire gil;
+    const PythonCall call;
     const py::array truth = labels ? py::array(py::array_t<std::int32_t>(y.rows, labels)) : matrix(target);
     const py::tuple result = loss_.attr("run")(truth, matrix(y));
     take(result[0], Matrix<double>{loss, 1, y.rows});

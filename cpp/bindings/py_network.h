@@ -106,7 +106,7 @@ class PyNetwork {
       const std::int64_t n = rows.shape(0);
       py::array_t<T> out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(e.network.outputs())});
       T* target = out.mutable_data();
-      if (n > 0) without_gil([&] { fallline::predict(e.network, source, n, target); });
+      if (n > 0) in_network([&] { fallline::predict(e.network, source, n, target); });
       return out;
     });
   }
@@ -117,7 +117,7 @@ class PyNetwork {
       std::vector<py::array> owners;
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.evaluate", owners);
       T* kept = predictions_of<T>(e.network, predictions, data.rows, "Model.evaluate", owners);
-      return without_gil([&] { return fallline::evaluate(e.network, data, kept); });
+      return in_network([&] { return fallline::evaluate(e.network, data, kept); });
     });
   }
 
@@ -129,7 +129,7 @@ class PyNetwork {
       T* kept = predictions_of<T>(e.network, predictions, data.rows, "Model.evaluate", owners);
       LossSums sums{loss_sum, weight_sum};
       const Claim claim(e.network.users, Claim::reading, "Model.evaluate");
-      without_gil([&] { fallline::add_losses(e.network, data, kept, sums); });
+      in_network([&] { fallline::add_losses(e.network, data, kept, sums); });
       return py::make_tuple(sums.loss, sums.weight);
     });
   }
@@ -137,6 +137,7 @@ class PyNetwork {
   double total_loss(double loss_sum, double weight_sum) const {
     return visit([&](auto& e) {
       const Claim claim(e.network.users, Claim::reading, "Model.evaluate");
+      const SubnormalsAreZero inside;
       return e.network.objective().total(loss_sum, weight_sum) + e.network.penalty();
     });
   }
@@ -146,7 +147,7 @@ class PyNetwork {
       std::vector<py::array> owners;
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.loss_and_gradients", owners);
       Buffer<T> gradient;
-      const double loss = without_gil([&] { return loss_and_gradient(e.network, data, gradient); });
+      const double loss = in_network([&] { return loss_and_gradient(e.network, data, gradient); });
       py::list all;
       for (const Parameter& p : e.network.parameters()) {
         py::array_t<T> a(shape(p));
@@ -162,7 +163,7 @@ class PyNetwork {
     return visit([&]<class T>(Engine<T>& e) {
       std::vector<py::array> owners;
       Data<T> data = checked<T>(e.network, x, y, weight, "Model.train_on_batch", owners);
-      return without_gil([&] { return e.batches.train(std::move(data), learning_rate); });
+      return in_network([&] { return e.batches.train(std::move(data), learning_rate); });
     });
   }
 

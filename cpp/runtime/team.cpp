@@ -3,10 +3,12 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "runtime/arithmetic.h"
 #include "runtime/threads.h"
 #include "runtime/workers.h"
 
@@ -86,6 +88,8 @@ class TeamRun final : public Work {
  private:
   void run_body(int thread) noexcept {
     const bool before = std::exchange(within_team, team_.size() > 1);
+    std::optional<SubnormalsAreZero> inside;
+    if (subnormals_are_zero_) inside.emplace();
     try {
       body_(team_, thread);
     } catch (...) {
@@ -96,6 +100,7 @@ class TeamRun final : public Work {
 
   std::span<const std::unique_ptr<Worker>> workers_;
   TeamBody body_;
+  bool subnormals_are_zero_ = subnormals_are_zero();
   Team team_;
   std::exception_ptr error_;
 };

@@ -42,22 +42,20 @@ def test_the_gradient_of_a_chain_is_a_product(depth, activation, rng):
         assert abs(found) <= abs((a - y) * x) * np.abs(weights[1:]).prod() * 0.25**depth
 
 
-@pytest.mark.parametrize(
-    "depth, gradient, rtol",
-    [(10, -5.938e-8, 1e-4), (30, -6.395e-21, 1e-4), (60, -2.26e-40, 1e-3), (64, -5.8e-43, 1e-2)],
-)
-def test_a_gradient_underflows_gradually(depth, gradient, rtol):
-    """Weights of 1 in float32; from depth 60 on the numbers are below the smallest normal one."""
-    assert first_and_last(chain([1.0] * depth, "float32"))[0] == pytest.approx(gradient, rel=rtol, abs=0)
+@pytest.mark.parametrize("depth, gradient", [(10, -5.938e-8), (30, -6.395e-21), (55, -3.946e-37)])
+def test_a_gradient_shrinks(depth, gradient):
+    """Weights of 1 in float32."""
+    assert first_and_last(chain([1.0] * depth, "float32"))[0] == pytest.approx(gradient, rel=1e-4, abs=0)
 
 
-@pytest.mark.parametrize("depth", [70, 75, 100])
+@pytest.mark.parametrize("depth", [60, 64, 70, 75, 100])
 def test_a_gradient_underflows_to_zero(depth):
+    """From depth 60 on the numbers are below the smallest normal one, which count as zero inside a network."""
     first, last = first_and_last(chain([1.0] * depth, "float32"))
     assert first == 0
     assert last == pytest.approx(-0.0504920, abs=1e-6)
     in_double, _ = first_and_last(chain([1.0] * depth))
-    assert -1e-46 < in_double < 0
+    assert -1e-38 < in_double < 0
     if depth == 70:
         assert in_double == pytest.approx(-7.4e-47, rel=5e-3, abs=0)
 
