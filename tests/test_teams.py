@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 CALLS = """
@@ -70,39 +68,15 @@ for other in others[:GRANTED]:
 fl.set_num_threads(6)
 for _ in range(3):
     assert results() == alone
-before = own_threads()
 resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 assert results() == alone
-print("as alone, then", own_threads() - before, "threads more")
+print("as alone")
 """
 
 
-@pytest.mark.parametrize("granted", [0, 1, 2])
+@pytest.mark.parametrize("granted", [0, 1, 2, 5, 9])
 def test_work_goes_on_where_the_system_grants_fewer_threads(granted, run_script):
     out = run_script(CALLS + NOT_GRANTED.replace("{granted}", str(granted)))
     if out == "cannot be tried\n":
         pytest.skip("the limit of processes does not bind here")
-    assert out == f"as alone, then {5 - granted} threads more\n"
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
-@pytest.mark.parametrize("bind", ["true", "false"])
-def test_bound_threads_do_not_share_a_cpu(bind, run_script):
-    """OpenMP binds the first thread; those that it starts would begin on the same CPU."""
-    out = run_script(
-        CALLS
-        + """
-def masks():
-    return {task: frozenset(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")}
-
-before = masks()
-fl.set_num_threads(2)
-results()
-own = frozenset(os.sched_getaffinity(0))
-[worker] = [mask for task, mask in masks().items() if task not in before]
-print(len(own), len(worker), len(own & worker))
-""",
-        env={"OMP_PROC_BIND": bind},
-    )
-    cpus = len(os.sched_getaffinity(0))
-    assert out.split() == (["1", "1", "0"] if bind == "true" else [str(cpus)] * 3)
+    assert out == "as alone\n"

@@ -34,7 +34,7 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
       network.idle_workspaces().give(std::move(work));
     }
   };
-  run_team(threads, body, Begin::separately);
+  run_team(threads, body);
 }
 
 }  // namespace

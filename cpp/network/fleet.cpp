@@ -44,8 +44,7 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
       }
     }
   };
-  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), body,
-           Begin::separately);
+  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), body);
 }
 
 }  // namespace fallline

@@ -1,21 +1,37 @@
 #include "runtime/team.h"
 
+#include <algorithm>
+
+#include <omp.h>
 #include <pthread.h>
 
-#include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "runtime/arithmetic.h"
 #include "runtime/threads.h"
-#include "runtime/workers.h"
 
 namespace fallline {
 namespace {
 
+// ThreadSanitizer does not see how OpenMP starts and joins its threads; it does see std::thread.
+#if defined(__SANITIZE_THREAD__)
+#define FALLLINE_THREAD_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FALLLINE_THREAD_SANITIZER true
+#endif
+#endif
+#ifndef FALLLINE_THREAD_SANITIZER
+#define FALLLINE_THREAD_SANITIZER false
+#endif
+
 thread_local bool within_team = false;  // of more than one thread
+thread_local int openmp_threads = 1;    // of the calling thread's latest team, which OpenMP keeps for the next
 
 std::atomic<int> forks{0};  // between the first process that loaded us and this one
 std::atomic<int> teams{0};
@@ -48,6 +64,14 @@ class ActiveTeam {
   int forks_ = forks;
 };
 
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 }  // namespace
 
 Team::Team(int capacity) : size_(capacity) {
@@ -57,28 +81,32 @@ Team::Team(int capacity) : size_(capacity) {
 }
 
 void Team::wait(const Signal& signal, std::uint32_t generation) const {
-  // A CPU for every thread: keep it for some tens of microseconds. Fewer: the awaited thread may need this one's CPU.
-  const int moments = team_threads.load(std::memory_order_relaxed) <= cpus_ ? 1000 : 10;
-  for (std::int64_t moment = 0; !reached(signal, generation) && !broken(); ++moment) stay_awake(moment, moments);
+  // A CPU for every thread: spin for some tens of microseconds. Fewer: the awaited thread may need this one's CPU.
+  const int spins = team_threads.load(std::memory_order_relaxed) <= cpus_ ? 1000 : 10;
+  for (int spin = 0; !reached(signal, generation) && !broken(); ++spin) {
+    if (spin < spins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
 }
 
-// One call of run_team with more than one thread: calls the workers, keeps the first exception.
-class TeamRun final : public Work {
+// One call of run_team with more than one thread: starts the threads, keeps the first exception.
+class TeamRun {
  public:
-  TeamRun(std::span<const std::unique_ptr<Worker>> workers, TeamBody body)
-      : workers_(workers), body_(body), team_(1 + static_cast<int>(workers.size())) {}
+  TeamRun(int threads, TeamBody body) : threads_(threads), body_(body), team_(threads) {}
 
-  void run(Begin begin) {
-    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->call(*this, static_cast<int>(i) + 1);
-    run_body(0);
-    for (const auto& worker : workers_) {
-      if (begin == Begin::separately) worker->take_back();
-      worker->wait();
+  void run() {
+    // Threads that are made now outlive the region, and take after who made them.
+    const CallersArithmetic outside;
+    if (forked_child() || FALLLINE_THREAD_SANITIZER || !openmp_gets_threads()) {
+      run_std_threads();
+    } else {
+      run_openmp();
     }
     if (error_) std::rethrow_exception(error_);
   }
-
-  void take_part(int thread) noexcept override { run_body(thread); }
 
   static void run_alone(TeamBody body) {
     Team team(1);
@@ -86,6 +114,53 @@ class TeamRun final : public Work {
   }
 
  private:
+  // libgomp ends the process where the system grants no thread, so a team larger than the one before is tried out: with
+  // twice the threads, since those that end may count a little longer.
+  bool openmp_gets_threads() const {
+    const int more = 2 * (threads_ - openmp_threads);
+    std::vector<std::jthread> tried;
+    std::atomic<bool> over{false};
+    try {
+      while (std::ssize(tried) < more) tried.emplace_back([&] { over.wait(false); });
+    } catch (const std::exception&) {
+    }
+    over = true;
+    over.notify_all();
+    return std::ssize(tried) >= more;
+  }
+
+  void run_openmp() {
+    openmp_threads = threads_;
+#pragma omp parallel num_threads(threads_)
+    {
+      // Every thread stores the same number, which spares an OpenMP barrier.
+      team_.size_.store(omp_get_num_threads(), std::memory_order_relaxed);
+      run_body(omp_get_thread_num());
+    }
+  }
+
+  // OpenMP's threads do not survive a fork, and waiting for them would never end. Threads hold back until it is known
+  // how many the system granted.
+  void run_std_threads() {
+    team_.size_.store(0, std::memory_order_relaxed);
+    std::vector<std::thread> workers;
+    workers.reserve(static_cast<std::size_t>(threads_ - 1));
+    try {
+      for (int thread = 1; thread < threads_; ++thread) {
+        workers.emplace_back([this, thread] {
+          team_.size_.wait(0, std::memory_order_acquire);
+          run_body(thread);
+        });
+      }
+    } catch (...) {
+      // Fewer threads do the same work.
+    }
+    team_.size_.store(static_cast<int>(workers.size()) + 1, std::memory_order_release);
+    team_.size_.notify_all();
+    run_body(0);
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void run_body(int thread) noexcept {
     const bool before = std::exchange(within_team, team_.size() > 1);
     std::optional<SubnormalsAreZero> inside;
@@ -98,25 +173,24 @@ class TeamRun final : public Work {
     within_team = before;
   }
 
-  std::span<const std::unique_ptr<Worker>> workers_;
+  int threads_;
   TeamBody body_;
   bool subnormals_are_zero_ = subnormals_are_zero();
   Team team_;
   std::exception_ptr error_;
 };
 
-void run_team(int threads, TeamBody body, Begin begin) {
+void run_team(int threads, TeamBody body) {
   if (threads < 1 || threads > Team::max_size) {
     throw std::invalid_argument("run_team: threads is " + std::to_string(threads) + "; expected 1 to " +
                                 std::to_string(Team::max_size));
   }
-  // Within a team the workers, if there are any, are at work.
-  const auto workers = own_workers(within_team ? 0 : threads - 1);
-  const ActiveTeam active(1 + static_cast<int>(workers.size()));
-  if (workers.empty()) {
+  if (within_team) threads = 1;
+  const ActiveTeam active(threads);
+  if (threads == 1) {
     TeamRun::run_alone(body);
   } else {
-    TeamRun(workers, body).run(begin);
+    TeamRun(threads, body).run();
   }
 }
 

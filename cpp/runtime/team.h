@@ -1,4 +1,4 @@
-// A team of threads, with a barrier cheap enough to be crossed twice per batch.
+// A team of threads inside one parallel region, with a barrier cheap enough to be crossed twice per batch.
 #pragma once
 
 #include <array>
@@ -72,15 +72,10 @@ class TeamBody {
   void (*call_)(void*, Team&, int);
 };
 
-// How the threads of a team begin. Together, once it is known who takes part, which bodies with barriers or a fixed
-// share for each thread need. Or separately, each when it comes, which may be too late: for bodies that take what is
-// left to do, piece by piece, and then size() is only the number called.
-enum class Begin { together, separately };
-
-// Runs body(team, thread) for thread = 0 (the caller), 1, ... on at most `threads` threads: fewer if the system grants
-// no more, or where others have the CPUs. The first exception thrown by the body is rethrown here once all threads have
-// returned.
-void run_team(int threads, TeamBody body, Begin begin = Begin::together);
+// Runs body(team, thread) for thread = 0 (the caller), 1, ... in one parallel region of at most `threads` threads: of
+// fewer where the system grants no more, and of one within a team. The first exception thrown by the body is rethrown
+// here once all threads have returned.
+void run_team(int threads, TeamBody body);
 
 // Teams of this process running now, so that several can share the cores.
 int active_teams();

@@ -12,7 +12,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
-#include <vector>
 
 #include "runtime/cgroup.h"
 #include "runtime/team.h"
@@ -79,22 +78,6 @@ int available_cpus() {
   cpu_set_t cpus;
   if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) return std::max(1, CPU_COUNT(&cpus));
   return omp_get_num_procs();  // more CPUs than a cpu_set_t has room for
-}
-
-int place_beyond(int distance) {
-  const int places = omp_get_proc_bind() == omp_proc_bind_false ? 0 : omp_get_num_places();
-  return places > 0 ? (std::max(0, omp_get_place_num()) + distance) % places : -1;
-}
-
-void bind_to_place(int place) {
-  if (place < 0) return;
-  std::vector<int> ids(static_cast<std::size_t>(omp_get_place_num_procs(place)));
-  omp_get_place_proc_ids(place, ids.data());
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  for (const int id : ids)
-    if (id < CPU_SETSIZE) CPU_SET(static_cast<std::size_t>(id), &cpus);
-  sched_setaffinity(0, sizeof cpus, &cpus);
 }
 
 ThreadLimit default_threads() {

@@ -13,11 +13,6 @@ struct ThreadLimit {
 // CPUs that the calling thread may run on.
 int available_cpus();
 
-// With OMP_PROC_BIND, threads that OpenMP does not start would all stay in the place of who starts them. The place so
-// many beyond that of the calling thread, or -1 where threads are not bound; and to bind the calling thread to one.
-int place_beyond(int distance);
-void bind_to_place(int place);
-
 // FALLLINE_NUM_THREADS, or else the smallest of: CPU affinity, cgroup quota, OMP_NUM_THREADS, and the limit that
 // omp_set_num_threads (which threadpoolctl calls) has put on the calling thread. Throws std::invalid_argument if the
 // first of them is no number of threads.

@@ -13,7 +13,6 @@
 #include <thread>
 
 #include "check.h"
-#include "runtime/arithmetic.h"
 #include "runtime/cgroup.h"
 #include "runtime/cpu.h"
 #include "runtime/dispatch.h"
@@ -49,46 +48,6 @@ TEST(barriers_wait_for_everyone) {
     CHECK_EQUAL(cross_barriers(threads, quick() ? 50 : 500), threads);
   }
   CHECK_EQUAL(active_teams(), 0);
-}
-
-bool flushed() {
-  volatile float tiny = 1e-42f, two = 2;
-  return tiny * two == 0;
-}
-
-TEST(subnormals_are_zero_within_their_scope_alone) {
-  CHECK(!flushed());
-  {
-    const SubnormalsAreZero outer;
-    CHECK(flushed());
-    {
-      const SubnormalsAreZero inner;
-      CHECK(flushed());
-      const CallersArithmetic outside;
-      CHECK(!flushed());
-      const SubnormalsAreZero again;
-      CHECK(flushed());
-    }
-    CHECK(flushed());
-  }
-  CHECK(!flushed());
-}
-
-TEST(a_team_computes_as_who_started_it) {
-  for (const int threads : {1, 2, 5}) {
-    std::atomic<int> flushing{0};
-    const auto count = [&] { run_team(threads, [&](Team&, int) { flushing += flushed(); }); };
-    count();
-    CHECK_EQUAL(flushing.load(), 0);
-    {
-      const SubnormalsAreZero inside;
-      count();
-      CHECK(flushed());
-    }
-    CHECK_EQUAL(flushing.load(), threads);
-    count();
-    CHECK_EQUAL(flushing.load(), threads);
-  }
 }
 
 TEST(every_thread_runs_once) {
@@ -131,37 +90,6 @@ TEST(a_team_within_a_team_is_of_one) {
   });
   CHECK_EQUAL(calls.load(), 3);
   CHECK_EQUAL(inner.load(), 3);
-}
-
-// Pieces are done once each, by whoever comes; who has not come when none are left is not waited for.
-TEST(threads_that_begin_separately) {
-  constexpr int pieces = 40;
-  for (const int threads : {1, 2, 5, 13})
-    for (int round = 0; round < (quick() ? 50 : 500); ++round) {
-      std::vector<std::atomic<int>> done(pieces);
-      std::atomic<int> next{0}, inside{0};
-      run_team(
-          threads,
-          [&](Team&, int) {
-            ++inside;
-            for (int i; (i = next++) < pieces;) ++done[static_cast<std::size_t>(i)];
-            --inside;
-          },
-          Begin::separately);
-      CHECK_EQUAL(inside.load(), 0);
-      for (const auto& each : done) CHECK_EQUAL(each.load(), 1);
-    }
-}
-
-TEST(workers_end_with_the_thread_that_called_them) {
-  const auto running = [] { return std::distance(fs::directory_iterator("/proc/self/task"), {}); };
-  const auto before = running();
-  std::thread([&] {
-    cross_barriers(4, 5);
-    CHECK_EQUAL(running(), before + 4);
-  }).join();
-  for (int i = 0; i < 1000 && running() > before; ++i) usleep(1000);  // the system is told of an end a little later
-  CHECK_EQUAL(running(), before);
 }
 
 TEST(an_exception_of_any_thread_reaches_the_caller) {
