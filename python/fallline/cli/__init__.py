@@ -6,8 +6,9 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import fallline as fl
 from fallline.cli import bench, info, predict, train
@@ -27,12 +28,11 @@ def _parser() -> _Parser:
     parser = _Parser(prog="fallline", description="Train neural networks on the CPU.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"fallline {fl.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (train, predict, bench, info):
-        summary = (command.__doc__ or "").splitlines()[0]
+    for command in (train, predict, bench, info):  # each with a SUMMARY: python -OO has no docstrings
         subparser = commands.add_parser(
             command.__name__.rpartition(".")[2],
-            help=summary[0].lower() + summary[1:].rstrip("."),
-            description=summary,
+            help=command.SUMMARY[0].lower() + command.SUMMARY[1:].rstrip("."),
+            description=command.SUMMARY,
             allow_abbrev=False,
         )
         command.add_arguments(subparser)
@@ -55,8 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit_:  # argparse exits after --help, --version and bad usage
         return int(exit_.code or 0)
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()  # a closed pipe shows here, not at exit
+        with _spelling_out(sys.stdout):
+            status: int = options.run(options)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a closed pipe shows here, not at exit
     except KeyboardInterrupt:
         return _fail(f"{options.command}: interrupted", 130)
     except BrokenPipeError:  # `fallline bench | head`: the reader has seen enough
@@ -65,13 +67,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         subject = f"{error.filename}: " if error.filename else ""
         return _fail(f"{subject}{error.strerror or error}", 2)
-    except (ValueError, ImportError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         return _fail(str(error), 2)
+    except MemoryError as error:
+        return _fail(f"{options.command}: the memory is too small ({error})", 1)
     except RuntimeError as error:  # the training itself failed, such as a loss that is no longer finite
         return _fail(str(error), 1)
     return status
 
 
+@contextmanager
+def _spelling_out(stream: Any) -> Iterator[None]:
+    """Let letters that the terminal does not have be written as escapes for a while."""
+    if not hasattr(stream, "reconfigure"):
+        yield
+        return
+    kept = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=kept)
+
+
 def _fail(message: str, status: int) -> int:
-    print(f"fallline: {' '.join(message.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"fallline: {' '.join(message.split())}", file=sys.stderr)
     return status

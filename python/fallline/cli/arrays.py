@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fallline.cli.files import UNPACKING, is_packed
 from fallline.cli.tasks import Kind
 from fallline.errors import message
 from fallline.extras import require
@@ -51,6 +52,7 @@ class Dataset:
     kind: Kind | None = None  # where the format tells what its labels mean
     columns: tuple[str, ...] | None = None
     target: str | None = None
+    has_index: bool = False  # a first column without a name, which is in no row
 
     def __post_init__(self) -> None:
         if self.test is not None and self.test.x.shape[1] != self.train.x.shape[1]:
@@ -90,7 +92,7 @@ def _find_idx(folder: Path, part: str) -> Rows | None:
 def _find_one(folder: Path, stem: str) -> Path | None:
     """The one file of that stem; an unpacked one before its .gz."""
     found = sorted(path for path in folder.glob(f"*{stem}*") if path.is_file())
-    found = [path for path in found if path.suffix != ".gz"] or found
+    found = [path for path in found if not is_packed(path)] or found
     if len(found) > 1:
         raise ValueError(
             message(str(folder), stem, f"is {' and '.join(path.name for path in found)}", "one file")
@@ -101,8 +103,8 @@ def _find_one(folder: Path, stem: str) -> Path | None:
 def read_idx(path: Path) -> NDArray[Any]:
     """The array that an IDX file holds."""
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile) as error:
+        content = gzip.decompress(path.read_bytes()) if is_packed(path) else path.read_bytes()
+    except UNPACKING as error:
         raise ValueError(message(str(path), "file", f"is damaged ({error})", "gzip")) from None
     # The header: two zero bytes, the element type, the number of axes, then each axis as a big-endian uint32.
     start = 4 + 4 * content[3] if len(content) > 3 else 4
@@ -126,9 +128,9 @@ def read_npz(path: Path) -> Dataset:
     if not zipfile.is_zipfile(path):
         raise ValueError(message(str(path), "file", "is not a zip archive", "an .npz of plain arrays"))
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name.lower(): archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy have many for damaged files
         raise ValueError(
             message(str(path), "file", f"cannot be read ({error})", "an .npz of plain arrays")
         ) from None

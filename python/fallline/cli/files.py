@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gzip
+import zlib
 from pathlib import Path
 
 from fallline import files
 from fallline.errors import message
+
+UNPACKING = (EOFError, gzip.BadGzipFile, zlib.error)  # what a damaged .gz raises
 
 
 def add_force(parser: argparse._ActionsContainer) -> None:
@@ -44,3 +48,13 @@ def checked_output(command: str, path: Path, suffix: str, *, force: bool) -> Pat
 def is_table(path: Path) -> bool:
     """Whether the name of a file says CSV."""
     return path.name.lower().endswith((".csv", ".csv.gz"))
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the name of a file says gzip."""
+    return path.suffix.lower() == ".gz"
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name of a file says .npz."""
+    return path.suffix.lower() == ".npz"

@@ -6,6 +6,8 @@ import argparse
 
 import fallline as fl
 
+SUMMARY = "Print the version, the compiler, the SIMD target and the threads, and why each was chosen."
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`fallline info` takes no options."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 import fallline as fl
 from fallline.cli.arrays import Rows, read_idx, read_idx_folder, read_npz
-from fallline.cli.files import add_force, checked_input, checked_output, is_table
+from fallline.cli.files import add_force, checked_input, checked_output, is_archive, is_table
 from fallline.cli.tables import read_csv
 from fallline.cli.tasks import Task
 from fallline.files import replacing
+
+SUMMARY = "Apply a saved network to new rows and write its answers as a CSV."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +45,10 @@ def run(options: argparse.Namespace) -> int:
     """Write class and probability, or value, of each row; score them where the data holds the answers."""
     output = checked_output("predict", options.output, ".csv", force=options.force)
     model = fl.load_model(checked_input("predict", "MODEL", options.model))
-    rows = _read(checked_input("predict", "DATA", options.data), model.metadata)
+    task = Task.of(model)
+    rows = _read(checked_input("predict", "DATA", options.data), task, model.names.columns)
     outputs = model.predict(rows.x)
 
-    task = Task.from_metadata(model.metadata) if "task" in model.metadata else None
     score = f"{task.score(outputs, rows.y)} on " if task and rows.y is not None else ""
     header, columns = _answers(task, outputs)
     with replacing(output) as file:
@@ -58,11 +60,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path, metadata: Mapping[str, Any]) -> Rows:
+def _read(path: Path, task: Task | None, columns: Sequence[str] | None) -> Rows:
     """The rows to predict: the test rows of data that has them, otherwise all."""
     if is_table(path):
-        return read_csv(path, metadata.get("target"), metadata.get("columns")).train
-    if path.is_dir() or path.suffix == ".npz":
+        target, kind = (task.target, task.kind) if task else (None, None)
+        return read_csv(path, target, kind, columns=columns, may_lack_answers=True).train
+    if path.is_dir() or is_archive(path):
         data = read_idx_folder(path) if path.is_dir() else read_npz(path)
         return data.test or data.train
     images = read_idx(path)

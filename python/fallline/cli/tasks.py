@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fallline.errors import message
 
+if TYPE_CHECKING:
+    from fallline.model import Model
+
 Kind = Literal["classification", "regression"]
 
 _MOST_CLASSES = 20  # whole numbers with more different values than this are taken as values
+_NOTE = "command line"  # the name under which a model keeps its task
+ALONE = "a number, as in other rows; --task classification takes all of them as names"
 
 
 @dataclass(frozen=True)
@@ -21,46 +25,54 @@ class Task:
     """Classes by name, or values by the mean and deviation they are standardised with."""
 
     kind: Kind
+    target: str | None = None  # the name of the column
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     deviation: float = 1.0
 
     @classmethod
-    def told_by(cls, y: NDArray[Any], kind: Kind | None = None) -> Task:
+    def told_by(cls, y: NDArray[Any], kind: Kind | None = None, target: str | None = None) -> Task:
         """The task that targets (n,) pose: text or few whole numbers are classes, unless `kind` is given."""
         different = np.unique(y)
         if len(different) < 2:
             raise ValueError(
                 message("train", "target", f"is {different[0]} in every row", "different values")
             )
+        if (row := text_among_numbers(y, kind)) is not None:
+            raise ValueError(message("train", "target", f"is {str(y[row])!r} in row {row}", ALONE))
+        values = _values(y)
         if kind is None:
-            is_few = len(different) <= min(_MOST_CLASSES, max(2, len(y) // 2))
-            is_classes = not _is_numeric(y) or (is_few and bool(np.all(different == np.floor(different))))
-            kind = "classification" if is_classes else "regression"
-        if kind == "classification":
-            return cls(kind, classes=tuple(map(_class_name, different)))
-        values = _numbers(y)
-        return cls(kind, mean=float(values.mean()), deviation=float(values.std()))
+            kind = _kind(different, values, len(y))
+        if kind == "classification" or values is None:
+            return cls("classification", target, classes=tuple(map(_class_name, different)))
+        return cls(kind, target, mean=float(values.mean()), deviation=float(values.std()))
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> Task:
-        """The task that `metadata()` wrote into a saved model."""
-        if metadata["task"] == "regression":
-            return cls("regression", mean=metadata["target_mean"], deviation=metadata["target_deviation"])
-        return cls("classification", classes=tuple(metadata["classes"]))
+    def of(cls, model: Model) -> Task | None:
+        """The task that note() left in a model; None in one that others have made."""
+        if _NOTE not in model.notes:
+            return None
+        try:
+            kind, target, classes, *moments = (model.notes[_NOTE][field.name] for field in fields(cls))
+            task = cls(kind, target, tuple(map(str, classes)), *map(float, moments))
+            outputs = {"classification": len(task.classes), "regression": 1}[task.kind]
+        except (KeyError, TypeError, ValueError):
+            outputs = 0
+        if outputs != model.outputs:
+            got = f"notes a task that is not that of its {model.outputs} outputs"
+            raise ValueError(message("predict", "MODEL", got, "what `fallline train` has written"))
+        return task
 
-    def metadata(self) -> dict[str, Any]:
-        """What a saved model keeps of the task, ready for JSON."""
-        if self.kind == "regression":
-            return {"task": self.kind, "target_mean": self.mean, "target_deviation": self.deviation}
-        return {"task": self.kind, "classes": list(self.classes)}
+    def note(self, model: Model) -> None:
+        """Leave the task in a model."""
+        model.notes[_NOTE] = asdict(self)
 
     def encode(self, y: NDArray[Any]) -> NDArray[Any]:
         """What the network learns for targets (n,): class numbers, or standardised values."""
         if self.kind == "regression":
             return (_numbers(y) - self.mean) / self.deviation
         different, at = np.unique(y, return_inverse=True)
-        codes = np.array([self.classes.index(_class_name(value)) for value in different], dtype=np.int64)
+        codes = np.array([self.classes.index(self._class(value)) for value in different], dtype=np.int64)
         return codes[at]
 
     def decode(self, outputs: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -74,21 +86,66 @@ class Task:
         """How well outputs (n, units) answer targets (n,): accuracy, or RMSE in the target's unit and R²."""
         answers, _ = self.decode(outputs)
         if self.kind == "classification":
-            return f"accuracy {np.mean(answers == [_class_name(value) for value in y]):.2%}"
+            different, at = np.unique(y, return_inverse=True)
+            truths = np.array([self._class(value) for value in different])
+            return f"accuracy {np.mean(answers == truths[at]):.2%}"
         truth = _numbers(y)
         error = np.mean((answers - truth) ** 2)
         variance = truth.var()
         return f"RMSE {np.sqrt(error):.6g}" + (f", R² {1 - error / variance:.4f}" if variance > 0 else "")
 
+    def _class(self, value: Any) -> str:
+        """The class that a target names; a number may be written in another way than in training."""
+        name = _class_name(value)
+        if name in self.classes or not is_number(name):
+            return name
+        same = [known for known in self.classes if is_number(known) and float(known) == float(name)]
+        return same[0] if len(same) == 1 else name
 
-def _is_numeric(y: NDArray[Any]) -> bool:
-    return y.dtype.kind in "iuf"
+
+def text_among_numbers(y: NDArray[Any], kind: Kind | None) -> int | None:
+    """The first row with text where half of the rows or more are numbers, or where all must be; or None."""
+    if kind == "classification" or y.dtype.kind not in "UO":
+        return None
+    are_numbers = np.array([is_number(value) for value in y])
+    if are_numbers.all() or (kind is None and are_numbers.mean() < 0.5):
+        return None
+    return int(are_numbers.argmin())
+
+
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _kind(different: NDArray[Any], values: NDArray[np.float64] | None, rows: int) -> Kind:
+    if values is None:
+        if len(different) > max(_MOST_CLASSES, rows // 2):
+            got = f"has {len(different)} different texts in {rows} rows, such as {str(different[0])!r}"
+            raise ValueError(message("train", "target", got, "numbers, or classes that come again and again"))
+        return "classification"
+    are_few = len(different) <= min(_MOST_CLASSES, max(2, rows // 2))
+    return "classification" if are_few and bool(np.all(values == np.floor(values))) else "regression"
+
+
+def _values(y: NDArray[Any]) -> NDArray[np.float64] | None:
+    """The targets as numbers, or None where some are text."""
+    try:
+        return y.astype(np.float64)
+    except ValueError:
+        return None
 
 
 def _numbers(y: NDArray[Any]) -> NDArray[np.float64]:
-    if not _is_numeric(y):
-        raise ValueError(message("regression", "target", f"holds values such as {str(y[0])!r}", "numbers"))
-    return y.astype(np.float64)
+    values = _values(y)
+    if values is None:
+        row = text_among_numbers(y, "regression")
+        raise ValueError(message("regression", "target", f"is {str(y[row])!r} in row {row}", "numbers"))
+    return values
 
 
 def _class_name(value: Any) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,18 @@ from numpy.typing import NDArray
 import fallline as fl
 from fallline.checks import choice, integer
 from fallline.cli.arrays import Dataset, Rows, read_digits, read_idx_folder, read_npz
-from fallline.cli.files import add_force, checked_input, checked_output, is_table
+from fallline.cli.files import add_force, checked_input, checked_output, is_archive, is_table
 from fallline.cli.picture import draw
 from fallline.cli.tables import read_csv
-from fallline.cli.tasks import Task
+from fallline.cli.tasks import Kind, Task
 from fallline.declaration import known_names
 from fallline.errors import message
+from fallline.frames import Names
 from fallline.optimizers import FirstOrder
 
+SUMMARY = "Train a network, on handwritten digits or on data of your own, and save it."
 _EPOCHS, _UPDATES = 30, 1200  # by default, at least so many of both
+_COPIES = 4  # of the weights: themselves, what Adam keeps, and while they are drawn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,10 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, judge on rows the training has not seen, and write the model and its learning curves."""
     seed = integer("train", "--seed", options.seed, low=0)
-    data = _read(options.data, options.target)
+    data = _read(options.data, options.target, options.task)
     output = options.output or Path(f"{data.name}.safetensors")
     output = checked_output("train", output, ".safetensors", force=options.force)
-    task = Task.told_by(data.train.answers, options.task or data.kind)
+    task = Task.told_by(data.train.answers, options.task or data.kind, data.target)
     kept, held_out = _hold_out(data, options.validation_split, seed)
     judge, judged_on = ("validation", held_out) if data.test is None else ("test", data.test)
     truth = judged_on.answers
@@ -98,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
     epochs = max(_EPOCHS, -(-_UPDATES * options.batch_size // len(kept)))
     if options.epochs is not None:
         epochs = integer("train", "--epochs", options.epochs, low=1)
-    model.metadata = task.metadata() | {"columns": data.columns and list(data.columns), "target": data.target}
+    model.names = Names(columns=data.columns)
+    task.note(model)
     if not options.quiet:
         print(_description(data, kept, held_out, task))
         model.summary()
@@ -130,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path | None, target: str | None) -> Dataset:
+def _read(path: Path | None, target: str | None, kind: Kind | None) -> Dataset:
     """The data that --data and --target name, with an answer for every row."""
     if target is not None and (path is None or not is_table(path)):
         raise ValueError(
@@ -141,7 +148,7 @@ def _read(path: Path | None, target: str | None) -> Dataset:
     path = checked_input("train", "--data", path)
     if path.is_dir():
         data = read_idx_folder(path)
-    elif path.suffix == ".npz":
+    elif is_archive(path):
         data = read_npz(path)
     elif not is_table(path):
         raise ValueError(
@@ -152,7 +159,7 @@ def _read(path: Path | None, target: str | None) -> Dataset:
             message("train", "--target", "is missing", f"the name of the column of {path} to learn")
         )
     else:
-        data = read_csv(path, target)
+        data = read_csv(path, target, kind)
     return data
 
 
@@ -178,6 +185,8 @@ def _model(rows: Rows, task: Task, options: argparse.Namespace) -> fl.Model:
             layers.append(fl.Dropout(options.dropout))
     layers.append(fl.Dense(len(task.classes), activation="softmax") if is_classes else fl.Dense(1))
 
+    _check_memory([rows.x.shape[1], *options.layers, len(task.classes) or 1], options.dtype)
+
     optimizers = known_names(FirstOrder)
     optimizer = optimizers[choice("train", "--optimizer", options.optimizer, optimizers)]
     rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
@@ -190,6 +199,18 @@ def _model(rows: Rows, task: Task, options: argparse.Namespace) -> fl.Model:
     return model
 
 
+def _check_memory(widths: Sequence[int], dtype: str) -> None:
+    """Refuse layers that the machine has no room for, before it runs out of memory."""
+    weights = sum((inputs + 1) * units for inputs, units in pairwise(widths))
+    needed = weights * np.dtype(dtype).itemsize * _COPIES
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        got = f"have {weights:,} weights, which take {needed / 1e9:,.0f} GB to train"
+        raise ValueError(
+            message("train", "--layers", got, f"less than the {memory / 1e9:,.0f} GB of this machine")
+        )
+
+
 def _rescale(x: NDArray[Any]) -> fl.Rescale:
     """Pixels to [0, 1]; measured columns to mean 0 and deviation 1, constant ones to 0."""
     if x.dtype == np.uint8:
@@ -197,15 +218,16 @@ def _rescale(x: NDArray[Any]) -> fl.Rescale:
     mean = x.mean(axis=0, dtype=np.float64)
     deviation = x.std(axis=0, dtype=np.float64)
     scale = 1 / np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0)
-    return fl.Rescale(scale, -mean * scale)
+    return fl.Rescale(scale, offset=-mean * scale)
 
 
 def _description(data: Dataset, kept: Rows, held_out: Rows, task: Task) -> str:
     test = "" if data.test is None else f", {len(data.test)} for the test"
     goal = f"{len(task.classes)} classes" if task.classes else "values"
+    index = ", without the first, which has no name" if data.has_index else ""
     return (
         f"{data.name}: {len(kept)} rows for training, {len(held_out)} for validation{test}; "
-        f"{kept.x.shape[1]} columns; {task.kind} of {goal}"
+        f"{kept.x.shape[1]} columns{index}; {task.kind} of {goal}"
     )
 
 
