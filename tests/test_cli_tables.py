@@ -109,6 +109,18 @@ def test_text_that_never_comes_again_is_no_class(fallline, tmp_path):
     assert (status, "30 classes" in out) == (0, True)
 
 
+def test_few_names_may_be_numbers_and_many_may_not(fallline, tmp_path):
+    written(tmp_path / "n.csv", ["x", "name"], [(i, ("7up", "cola", "7")[i % 3]) for i in range(90)])
+    status, out, _ = fallline("train", "--data", "n.csv", "--target", "name", *QUICK)
+    assert (status, "3 classes" in out) == (0, True)
+    cells = [
+        (i, f"1,{i % 50:03}" if i % 3 else i % 40) for i in range(300)
+    ]  # prices, the large ones with commas
+    written(tmp_path / "p.csv", ["x", "price"], cells)
+    status, _, err = fallline("train", "--data", "p.csv", "--target", "price")
+    assert (status, "line 3, column 'price' is '1,001'" in err) == (2, True)
+
+
 def test_stray_text_in_arrays_is_named_with_its_row(fallline, tmp_path, rng):
     y = np.array([*PRICES[:150], "none"])
     np.savez(tmp_path / "p.npz", X=rng.normal(size=(151, 2)), y=y)

@@ -381,3 +381,15 @@ def test_names_cost_predictions_from_arrays_nothing(data):
                 each.predict(row)
             best[name] = min(best.get(name, 9.0), time.perf_counter() - start)
     assert best["named"] < 1.5 * best["plain"]
+
+
+def test_a_confusion_matrix_takes_columns():
+    true, found = (
+        pd.Series([0, 1, 1, 0], dtype="Int64"),
+        pd.Series([False, True, False, False], dtype="boolean"),
+    )
+    np.testing.assert_array_equal(fl.confusion_matrix(true, found), [[2, 0], [1, 1]])
+    with refuses(TypeError, "y_true has 1 missing"):
+        fl.confusion_matrix(true.where(true == 0, pd.NA).iloc[:2], found[:2])
+    with refuses(ValueError, "masked"):
+        fl.confusion_matrix(np.ma.masked_equal([0, 1], 1), [0, 1])

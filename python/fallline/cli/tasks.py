@@ -104,11 +104,12 @@ class Task:
 
 
 def text_among_numbers(y: NDArray[Any], kind: Kind | None) -> int | None:
-    """The first row with text where half of the rows or more are numbers, or where all must be; or None."""
+    """The first row with text where all must be numbers, or half of the rows are, or some of many values; or None."""
     if kind == "classification" or y.dtype.kind not in "UO":
         return None
     are_numbers = np.array([is_number(value) for value in y])
-    if are_numbers.all() or (kind is None and are_numbers.mean() < 0.5):
+    are_names = are_numbers.mean() < 0.5 and (not are_numbers.any() or len(np.unique(y)) <= _MOST_CLASSES)
+    if are_numbers.all() or (kind is None and are_names):
         return None
     return int(are_numbers.argmin())
 

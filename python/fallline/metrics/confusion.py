@@ -8,6 +8,7 @@ import numpy as np
 
 from fallline.checks import flag, number
 from fallline.errors import message
+from fallline.frames import as_array
 from fallline.metrics.decision import decisions, mean_labels, predicted_classes, true_classes
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def confusion_matrix(
 
 
 def _numbers(value: ArrayLike, argument: str) -> Array:
-    array = np.asarray(value)
+    array = as_array(value, "confusion_matrix", argument)
     if array.dtype.kind not in "fiub":
         raise TypeError(message("confusion_matrix", argument, f"has dtype {array.dtype}", "numbers"))
     if array.ndim not in (1, 2):
