@@ -1,5 +1,6 @@
-// Update rules on NumPy arrays.
+// Update rules on NumPy arrays, and what schedules of their rates need.
 #include <algorithm>
+#include <cmath>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
@@ -110,6 +111,10 @@ void bind_optimizer(py::module_& m) {
       py::arg("optimizer"));
   m.def("optimizer_step", optimizer_step, py::arg("optimizer"), py::arg("learning_rate"), py::arg("step"),
         py::arg("params"), py::arg("grads"), py::arg("slots"));
+  // NumPy's have other bits for one number than for many, and on another CPU.
+  m.def("power", py::vectorize([](double base, double exponent) { return std::pow(base, exponent); }), py::arg("base"),
+        py::arg("exponent"));
+  m.def("cosine", py::vectorize([](double angle) { return std::cos(angle); }), py::arg("angle"));
 }
 
 }  // namespace fallline

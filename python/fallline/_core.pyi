@@ -263,6 +263,12 @@ def optimizer_step(
 ) -> None:
     """Update params and slots[slot][i] in place; step is 1 on the first call."""
 
+def power(base: float | NDArray[Any], exponent: float | NDArray[Any]) -> NDArray[np.float64]:
+    """Of each number by the C library; at least one of them an array."""
+
+def cosine(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each number by the C library."""
+
 def activate(name: str, x: _Array, out: _Array | None = None) -> _Array: ...
 def matmul(
     a: _Array, b: _Array, transpose_a: bool = False, transpose_b: bool = False, out: _Array | None = None

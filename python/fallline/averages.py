@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fallline._core import power
 from fallline.checks import choice, number, unmasked
 from fallline.errors import message
 
@@ -56,5 +57,5 @@ def ewa(
     average = np.array(list(itertools.accumulate(weighted, lambda v, x: beta * v + x))).reshape(series.shape)
     if correction == "bias":
         t = np.arange(1, len(series) + 1).reshape(-1, *[1] * (series.ndim - 1))
-        average /= 1 - np.power(beta, t)
+        average /= 1 - power(beta, t)
     return average

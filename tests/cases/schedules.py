@@ -300,6 +300,12 @@ SCHEDULES = [
     ),
 ]
 
+
+def holds_functions(options):
+    values = (options.get("schedule"), *options.get("values", ()))
+    return any(callable(value) and not isinstance(value, s.Schedule) for value in values)
+
+
 VARIANTS = [(case, options) for case in SCHEDULES for options in case.variants]
 
 

@@ -13,7 +13,7 @@ import pytest
 import fallline as fl
 from cases.optimizers import OPTIMIZERS
 from cases.optimizers import label as optimizer_label
-from cases.schedules import SCHEDULES, VARIANTS, label, square_root
+from cases.schedules import SCHEDULES, VARIANTS, holds_functions, label, square_root
 from fallline import schedules
 from fallline.declaration import decode, encode
 from helpers import assert_same_bits, assert_same_model, refuses, unchanged
@@ -106,11 +106,6 @@ def test_rates_match_optax(case, options):
     peer = case.optax(optax, **options)
     theirs = [float(peer(t)) for t in range(0, STEPS, 3)]  # in float32
     np.testing.assert_allclose(case.make(**options)(np.arange(0, STEPS, 3)), theirs, rtol=1e-5, atol=1e-8)
-
-
-def holds_functions(options):
-    values = (options.get("schedule"), *options.get("values", ()))
-    return any(callable(value) and not isinstance(value, schedules.Schedule) for value in values)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fallline.checks import flag, integer
 from fallline.errors import message
 from fallline.metrics.decision import Decision, belonging
 from fallline.metrics.metric import Metric, mean
+from fallline.ops import activate
 
 if TYPE_CHECKING:
     from fallline.typing import Array
@@ -168,8 +169,7 @@ class AUC(Metric):
         """Return the weighted area."""
         belongs = belonging(y_true, y_pred.shape[1])
         if self.from_logits and y_pred.shape[1] > 1:
-            y_pred = np.exp(y_pred - y_pred.max(axis=1, keepdims=True), dtype=np.float64)
-            y_pred /= y_pred.sum(axis=1, keepdims=True)
+            y_pred = activate("softmax", y_pred.astype(np.float64))
         weight = np.ones(len(y_pred)) if sample_weight is None else sample_weight
         areas = [_area(mine, scores, weight) for mine, scores in zip(belongs.T, y_pred.T, strict=True)]
         known = [area for area in areas if not math.isnan(area)]
@@ -181,4 +181,4 @@ def _area(belongs: Array, scores: Array, weight: Array) -> float:
     members = np.bincount(level, weight * belongs)
     others = np.bincount(level, weight * ~belongs)
     pairs = members.sum() * others.sum()
-    return float(members @ (np.cumsum(others) - others / 2) / pairs) if pairs else math.nan
+    return float((members * (np.cumsum(others) - others / 2)).sum() / pairs) if pairs else math.nan

@@ -85,7 +85,10 @@ class R2(Metric):
         target, y_pred, weight = (array[weight > 0] for array in (target, y_pred, weight))
         if not len(target):
             return math.nan
-        left = weight @ np.square(target - y_pred)
-        total = weight @ np.square(target - np.average(target, axis=0, weights=weight))
+        centre = np.average(target, axis=0, weights=weight)
+        # not by a product of matrices, whose bits follow from the CPU and the threads of NumPy's BLAS
+        left, total = (
+            (weight[:, np.newaxis] * np.square(target - at)).sum(axis=0) for at in (y_pred, centre)
+        )
         varies = np.ptp(target, axis=0) > 0
         return float(np.mean(np.where(varies, 1 - left / np.where(varies, total, 1), left == 0)))

@@ -46,7 +46,7 @@ class Warmup(Schedule):
 
     def at(self, t: Float64Array) -> Float64Array:
         """Return the rates of an array of steps."""
-        first = evaluate(self.schedule, np.zeros(()))
+        first = evaluate(self.schedule, np.zeros(1))
         line = self.start + (first - self.start) * (t / self.steps)
         return np.where(t < self.steps, line, evaluate(self.schedule, np.maximum(t - self.steps, 0)))
 

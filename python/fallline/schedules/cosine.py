@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fallline._core import cosine, power
 from fallline.checks import choice, integer, number
 from fallline.schedules.schedule import Schedule
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def _wave(start: Float64Array | float, end: Float64Array | float, progress: Float64Array) -> Float64Array:
     """From start to end while progress goes from 0 to 1."""
-    return end + (start - end) * ((1 + np.cos(np.pi * progress)) / 2)
+    return end + (start - end) * ((1 + cosine(np.pi * progress)) / 2)
 
 
 class CosineDecay(Schedule):
@@ -83,8 +84,8 @@ class CosineRestarts(Schedule):
     def at(self, t: Float64Array) -> Float64Array:
         """Return the rates of an array of steps."""
         cycle = self._cycle(t)
-        progress = (t - self._start(cycle)) / (self.steps * np.power(self.t_mul, cycle))
-        return _wave(self.end + (self.initial - self.end) * np.power(self.m_mul, cycle), self.end, progress)
+        progress = (t - self._start(cycle)) / (self.steps * power(self.t_mul, cycle))
+        return _wave(self.end + (self.initial - self.end) * power(self.m_mul, cycle), self.end, progress)
 
     def _cycle(self, t: Float64Array) -> Float64Array:
         cycles = t / self.steps
@@ -98,7 +99,7 @@ class CosineRestarts(Schedule):
     def _start(self, cycle: Float64Array) -> Float64Array:
         if self.t_mul == 1:
             return self.steps * cycle
-        return self.steps * (np.power(self.t_mul, cycle) - 1) / (self.t_mul - 1)
+        return self.steps * (power(self.t_mul, cycle) - 1) / (self.t_mul - 1)
 
 
 class OneCycle(Schedule):

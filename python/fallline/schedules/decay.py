@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fallline._core import power
 from fallline.checks import integer, number
 from fallline.schedules.schedule import Schedule
 
@@ -62,7 +63,7 @@ class StepDecay(_Geometric):
 
     def at(self, t: Float64Array) -> Float64Array:
         """Return the rates of an array of steps."""
-        return self.initial * np.power(self.factor, np.floor(t / self.every))
+        return self.initial * power(self.factor, np.floor(t / self.every))
 
 
 class ExponentialDecay(_Geometric):
@@ -86,7 +87,7 @@ class ExponentialDecay(_Geometric):
 
     def at(self, t: Float64Array) -> Float64Array:
         """Return the rates of an array of steps."""
-        return self.initial * np.power(self.factor, t / self.every)
+        return self.initial * power(self.factor, t / self.every)
 
 
 class InverseTimeDecay(Schedule):
@@ -142,4 +143,4 @@ class PolynomialDecay(Schedule):
     def at(self, t: Float64Array) -> Float64Array:
         """Return the rates of an array of steps."""
         left = 1 - np.minimum(t, self.steps) / self.steps
-        return self.end + (self.initial - self.end) * np.power(left, self.power)
+        return self.end + (self.initial - self.end) * power(left, self.power)

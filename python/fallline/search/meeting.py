@@ -38,7 +38,7 @@ def near(
         away = points[others] - points[lower]
         close = np.linalg.norm(away, axis=1) <= tolerance * (1 + norms[lower])
         if gradients is not None:
-            here, there = away @ gradients[lower], (away * gradients[others]).sum(axis=1)
+            here, there = ((away * gradients[place]).sum(axis=1) for place in (lower, others))
             close &= ~((here >= 0) & (there <= 0) & (here > there))
         for other in others[close]:
             yield int(other), int(lower)
