@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -71,20 +72,22 @@ def call(made: object) -> str:
         value, needed = getattr(made, parameter.name), parameter.default is parameter.empty
         if needed or isinstance(value, np.ndarray) or value != parameter.default:
             name = "" if needed and parameter.kind is not parameter.KEYWORD_ONLY else f"{parameter.name}="
-            told.append(name + _written(value))
+            told.append(name + written(value))
     return f"{type(made).__name__}({', '.join(told)})"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return what evaluates to a value; of many numbers the first and the last, as what cannot be evaluated."""
     if isinstance(value, np.ndarray | np.generic):
-        return _written(value.tolist())
+        return written(value.tolist())
     if isinstance(value, list) and len(value) > MOST:
         return f"<{len(value)} entries: {value[0]!r}, {value[1]!r}, ..., {value[-1]!r}>"
     if isinstance(value, list):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(written, value))}]"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
     if inspect.isfunction(value) or isinstance(value, LostFunction):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -170,6 +171,30 @@ def test_it_prints_as_it_is_written(made):
     assert type(again) is type(made)
     assert json.dumps(encode(again)) == json.dumps(encode(made))
     assert repr(again) == repr(made)
+
+
+@pytest.mark.parametrize("case", callbacks.CALLBACKS, ids=lambda case: case.name)
+def test_callbacks_print_as_they_are_written(case, tmp_path):
+    made = case.make(**case.options(tmp_path))
+    again = eval(repr(made), dict(NAMES))
+    assert type(again) is case.make
+    assert repr(again) == repr(made) == repr(pickle.loads(pickle.dumps(made)))
+    attributes = [{k: repr(v) for k, v in vars(c).items() if k != "_call"} for c in (again, made)]
+    assert attributes[0] == attributes[1]
+
+
+def test_own_callbacks_print_as_they_are_written():
+    class Own(fl.Callback):
+        def __init__(self, every, *, loud=False):
+            self.other = every
+
+    class Plain(fl.Callback):
+        pass
+
+    with pytest.raises(TypeError, match="argument"):
+        Plain(3)
+    assert repr(Own(3, loud=True)) == "Own(3, loud=True)"
+    assert repr(fl.EarlyStopping("loss", patience=3)) == "EarlyStopping('loss', patience=3)"
 
 
 def test_many_numbers_are_told_in_brief_and_never_as_a_few():

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fallline.declaration import written
+
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from fallline._core import NonFiniteLoss
     from fallline.model import Model
 
@@ -41,6 +45,7 @@ class Callback:
     monitor: str | None = None
     logged: tuple[str, ...] = ()
     saved: ClassVar[tuple[str, ...]] = ()
+    _call: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
 
     def _prepare(self, measured: Sequence[str], logged: Sequence[str]) -> None:
         """Look at the places that it will write to, and make missing folders; the last before fit() begins.
@@ -49,6 +54,20 @@ class Callback:
             measured: names of numbers that are in the logs of each epoch.
             logged: those that callbacks put beside them.
         """
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Remember the call, to print it."""
+        made = super().__new__(cls)
+        made._call = arguments, options
+        return made
+
+    def __init__(self) -> None:
+        """Take no arguments, unless a subclass does."""
+
+    def __repr__(self) -> str:
+        arguments, options = self._call
+        told = [*map(written, arguments), *(f"{name}={written(value)}" for name, value in options.items())]
+        return f"{type(self).__name__}({', '.join(told)})"
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         """Act before the first epoch; logs is empty."""
