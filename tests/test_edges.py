@@ -55,7 +55,7 @@ def test_gradients_of_numbers_that_are_not_finite_are_refused(rng):
 
 @pytest.mark.parametrize(
     "between",
-    [[fl.BatchNormalization(epsilon=1e-50)], [fl.Residual([fl.Activation("exponential")])] * 6],
+    [[fl.BatchNormalization(epsilon=1e-50)], [fl.Residual([fl.Activation("exponential")]) for _ in range(6)]],
     ids=["1 / sqrt(0)", "e^e^..."],
 )
 def test_what_overflows_beyond_the_last_column_stays_out_of_the_norm_of_gradients(between, rng):

@@ -107,10 +107,12 @@ def test_threads_do_not_change_a_bit(batch, rng):
     results = []
     for n in (1, 2, 3):
         with fl.threads(n):
-            inner = [fl.Dense(60, "relu"), fl.Dropout(0.2), fl.DropConnect(WIDTH, 0.3), fl.Dropout(0.2)]
-            model = built(
-                [fl.Residual(inner), fl.Residual([fl.PReLU(), *inner]), fl.Dense(1)], dtype="float32"
+            first, second = (
+                [fl.Dense(60, "relu"), fl.Dropout(0.2), fl.DropConnect(WIDTH, 0.3), fl.Dropout(0.2)]
+                for _ in range(2)
             )
+            layers = [fl.Residual(first), fl.Residual([fl.PReLU(), *second]), fl.Dense(1)]
+            model = built(layers, dtype="float32")
             model.compile("adam", "mse")
             losses = model.fit(x, y, batch_size=batch, epochs=2).history["loss"]
             results.append([*model.get_weights(), model.predict(x), np.array(losses)])

@@ -24,7 +24,7 @@ class Model(StatefulNetwork):
     """A network that learns.
 
     Args:
-        layers: in the order that rows go through; the model keeps copies.
+        layers: in the order that rows go through, none of them twice; the model keeps copies.
         seed: 0 to 2**64 − 1; initial weights, shuffles and dropout masks follow from it. Default None: drawn
             anew.
         dtype: "float32" or "float64". Default "float32".

@@ -15,13 +15,13 @@ from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.frames import Names
 from fallline.layers import Embedding, Input, Layer, stack
-from fallline.layers.layer import activation_after, as_weight
+from fallline.layers.layer import activation_after
 from fallline.losses import FunctionLoss, Loss
 from fallline.metrics.metric import Metric, check_all, check_targets, measuring, scores
 from fallline.optimizers import Course, FirstOrder, Optimizer
 
 if TYPE_CHECKING:
-    from fallline.typing import Array, ArrayLike
+    from fallline.typing import Array
 
 
 class Network:
@@ -35,6 +35,11 @@ class Network:
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
+        self._declare(layers, seed, dtype, name)
+        if isinstance(self.layers[0], Input):
+            self.build(self.layers[0].n)
+
+    def _declare(self, layers: Sequence[Layer], seed: int | None, dtype: Any, name: str | None) -> None:
         self.layers = stack.checked(layers)
         self.seed = as_seed("Model", seed)
         known = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
@@ -52,8 +57,6 @@ class Network:
         self._course: Course | None = None  # of the optimizer
         self._compiled_groups: list[dict[str, Any]] = []  # groups of layers, as compile() found them
         self._network: _core.Network | None = None
-        if isinstance(self.layers[0], Input):
-            self.build(self.layers[0].n)
 
     @property
     def inputs(self) -> int | None:
@@ -121,6 +124,9 @@ class Network:
     def compile(self, optimizer: Any = "adam", loss: Any = "mse", metrics: Any = ()) -> None:
         """Say how to learn; the state of an earlier optimizer is lost, weights stay.
 
+        The model learns by the object that it is given, so that a rate assigned to that counts; where another living
+        model learns by it, by a copy. `model.optimizer` is what is at work.
+
         Args:
             optimizer: a name or an Optimizer. Default "adam".
             loss: a name, a Loss, or a function of y_true and y_pred; see FunctionLoss. Default "mse".
@@ -145,7 +151,10 @@ class Network:
                 metric.check(self._network.outputs, operation)
             self._network.compile(cost.spec(), course.optimizer.spec(), stack.groups(self.layers))
         self._compiled_groups = stack.groups(self.layers)
-        self.optimizer, self.loss, self.metrics, self._course = rule, cost, measured, course
+        if self.optimizer is not None:
+            self.optimizer.left_by(self)
+        self.optimizer, self.loss, self.metrics = rule.taken_by(self), cost, measured
+        self._course = Course(self.optimizer, self.seed)
 
     def _enter(self, course: Course) -> None:
         """Go on with a stage of the optimizer; the core begins it anew."""
@@ -323,36 +332,6 @@ class Network:
             factors = class_weight.factors(targets, loss, network.outputs, operation)
         weight = as_weights(sample_weight, factors, operation, self.dtype, targets)
         return network, Data(rows, targets, weight)
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of all weights, layer by layer: kernel (inputs, units), bias (units,), ...
-
-        Raises:
-            RuntimeError: the model is not built.
-        """
-        network = self._built("Model.get_weights")
-        return [network.get_parameter(i) for i in range(len(network.parameters))]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Write all weights, in the order of get_weights().
-
-        Raises:
-            RuntimeError: the model is not built.
-            ValueError: a wrong number of arrays, or a wrong shape.
-        """
-        operation = "Model.set_weights"
-        network = self._built(operation)
-        shapes = [shape for _, _, shape in network.parameters]
-        if not np.iterable(weights):
-            raise TypeError(message(operation, "weights", f"is {weights!r}", "a list of arrays"))
-        if len(weights) != len(shapes):
-            raise ValueError(message(operation, "weights", f"has {len(weights)} arrays", f"{len(shapes)}"))
-        arrays = [
-            as_weight(value, shape, self.dtype, operation, f"weights[{i}]")
-            for i, (value, shape) in enumerate(zip(weights, shapes, strict=True))
-        ]
-        for i, array in enumerate(arrays):
-            network.set_parameter(i, array)
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

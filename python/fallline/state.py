@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fallline import _core
 from fallline.checks import integer
 from fallline.declaration import decode, encode
 from fallline.errors import message
 from fallline.frames import Names
+from fallline.layers import Activation
 from fallline.layers.layer import as_weight
 from fallline.network import Network
-from fallline.optimizers.course import PREFIX
+from fallline.optimizers.course import PREFIX, Course
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from fallline.typing import Array
+    from fallline.typing import Array, ArrayLike
 
 FORMAT = 1
 
+# Of every model; others are its user's.
+ATTRIBUTES = frozenset(vars(Network([Activation("linear")], seed=0)))
 # What a script says anew each time; a file holds the rest.
-DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics", "groups")
+DECLARED = ("layers", "name", "metadata", "optimizer", "loss", "metrics", "groups", "own")
 # What a file holds as it is, without declarations in it.
 PLAIN = ("metadata", "notes", "names", "groups")
 
@@ -35,6 +40,7 @@ class StatefulNetwork(Network):
         """Return what save() writes: a description that JSON holds, and arrays."""
         state = self.__getstate__()
         arrays = state.pop("arrays")
+        del state["own"]
         told = {name: value if name in PLAIN else encode(value) for name, value in state.items()}
         return {"format": FORMAT} | told, arrays
 
@@ -55,9 +61,13 @@ class StatefulNetwork(Network):
                 raise ValueError(
                     message("Model.fit", f"the file's {name}", f"is {was}", f"{now}, as the model's")
                 )
-        declared = {name: self.__getstate__()[name] for name in DECLARED}
+        state = self.__getstate__()
+        declared = {name: state[name] for name in DECLARED}
         model = type(self).__new__(type(self))
         model.__setstate__({**decoded(description), **declared, "arrays": arrays})
+        if model._course is not None and self.optimizer is not None:  # which is this one's
+            model._course = Course(self.optimizer, model.seed).resumed(model._course.get_state())
+            model.optimizer = self.optimizer
         return model
 
     def anew(self, seed: int | None = None) -> Self:
@@ -75,12 +85,44 @@ class StatefulNetwork(Network):
         state = {
             name: getattr(self, name) for name in ("layers", "dtype", "name", "metadata", "loss", "metrics")
         }
-        optimizer = None if self.optimizer is None else type(self.optimizer)(**self.optimizer.get_config())
+        optimizer = None if self.optimizer is None else self.optimizer.anew()
         model = type(self).__new__(type(self))
         model.__setstate__(
-            state | {"seed": seed, "optimizer": optimizer, "groups": self._compiled_groups, "inputs": None}
+            state
+            | {"seed": seed, "optimizer": optimizer, "groups": self._compiled_groups, "inputs": None}
+            | {"own": _own(self)}
         )
         return model
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of all weights, layer by layer: kernel (inputs, units), bias (units,), ...
+
+        Raises:
+            RuntimeError: the model is not built.
+        """
+        network = self._built("Model.get_weights")
+        return [network.get_parameter(i) for i in range(len(network.parameters))]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Write all weights, in the order of get_weights().
+
+        Raises:
+            RuntimeError: the model is not built.
+            ValueError: a wrong number of arrays, or a wrong shape.
+        """
+        operation = "Model.set_weights"
+        network = self._built(operation)
+        shapes = [shape for _, _, shape in network.parameters]
+        if not np.iterable(weights):
+            raise TypeError(message(operation, "weights", f"is {weights!r}", "a list of arrays"))
+        if len(weights) != len(shapes):
+            raise ValueError(message(operation, "weights", f"has {len(weights)} arrays", f"{len(shapes)}"))
+        arrays = [
+            as_weight(value, shape, self.dtype, operation, f"weights[{i}]")
+            for i, (value, shape) in enumerate(zip(weights, shapes, strict=True))
+        ]
+        for i, array in enumerate(arrays):
+            network.set_parameter(i, array)
 
     def get_state(self) -> dict[str, Any]:
         """Return copies of what training changes: weights, optimizer state and counters.
@@ -170,15 +212,18 @@ class StatefulNetwork(Network):
             "metrics": list(self.metrics),
             "groups": self._compiled_groups,
             "inputs": self.inputs,
+            "own": _own(self),
         }
         return state | ({"arrays": {}} if self._network is None else self.get_state())
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])  # type: ignore[misc]
+        # A subclass may have another constructor and another compile().
+        vars(self).update(state.get("own", {}))
+        Network.__init__(self, state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])
         self.metadata, self.notes = dict(state["metadata"]), dict(state.get("notes", {}))
         self.names = Names(*(None if each is None else tuple(each) for each in state.get("names", ())))
         if state["optimizer"] is not None:
-            self.compile(state["optimizer"], state["loss"], state["metrics"])
+            Network.compile(self, state["optimizer"], state["loss"], state["metrics"])
             self._compiled_groups = list(state.get("groups", self._compiled_groups))  # not as of now
             if self._course is not None:
                 self._enter(self._course)
@@ -198,6 +243,11 @@ class StatefulNetwork(Network):
                     got = f"has shape {array.shape}"
                     raise ValueError(message("load_model", f"{i}.{name}", got, f"{shape}"))
             width = layer.output_width(width)
+
+
+def _own(model: Network) -> dict[str, Any]:
+    """Return what the user, or a class of the user's, keeps in the model."""
+    return {name: value for name, value in vars(model).items() if name not in ATTRIBUTES}
 
 
 def _array_names(model: Network) -> list[str]:

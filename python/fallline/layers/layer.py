@@ -30,8 +30,8 @@ class OwnParameter(NamedTuple):
 class Layer(Declaration):
     """Base of layers, and of a user's own layer in NumPy.
 
-    A layer is a declaration; a model works on copies, so one can be used in many models. Its weights are
-    those of the model it belongs to: `model.layers[0].kernel`.
+    A layer is a declaration; a model works on copies, so one can be used in many models, at one place of each. Its
+    weights are those of the model it belongs to: `model.layers[0].kernel`.
 
     A layer of your own defines forward(x, training) and, to be trained through, backward(gradient);
     build(inputs) if it has parameters or changes the width. It must keep its constructor's arguments as

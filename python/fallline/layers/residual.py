@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from fallline.layers.group import ParameterGroup
 from fallline.layers.input import Input
 from fallline.layers.layer import Layer, activation_after
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Residual(Layer):
     """x + layers(x).
@@ -23,7 +26,7 @@ class Residual(Layer):
         layers: in the order that rows go through; they must end at the width they start with.
 
     Attributes:
-        layers: copies of the layers; `model.layers[i].layers[j].kernel` reads and assigns weights.
+        layers: the layers; a model has copies: `model.layers[i].layers[j].kernel` reads and assigns weights.
 
     Shapes:
         x (n, inputs) -> (n, inputs).
@@ -45,7 +48,7 @@ class Residual(Layer):
     def __init__(self, layers: Any) -> None:
         if isinstance(layers, Layer) or not np.iterable(layers):
             raise TypeError(message("Residual", "layers", f"is {layers!r}", "a list of layers"))
-        made = [copy.copy(layer) for layer in layers]
+        made = list(layers)
         for i, layer in enumerate(made):
             if not isinstance(layer, Layer) or isinstance(layer, Input | Embedding):
                 expected = "a layer that may come after others, e.g. Dense(10)"
@@ -54,9 +57,9 @@ class Residual(Layer):
             raise ValueError(message("Residual", "layers", "is empty", "at least one layer"))
         self.layers = made
 
-    def __copy__(self) -> Residual:
-        made = Residual(self.layers)
-        made._group = self._group
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self))
+        vars(made).update(self.__getstate__(), layers=[copy.copy(layer) for layer in self.layers])
         return made
 
     def stages(self) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from fallline.errors import message
 from fallline.layers.embedding import Embedding
 from fallline.layers.input import Input
 from fallline.layers.layer import Layer
+from fallline.layers.residual import Residual
 
 
 def checked(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -27,9 +28,23 @@ def checked(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         if isinstance(layer, Embedding) and any(not isinstance(before, Input) for before in made[:i]):
             got = f"is {layer!r}"
             raise ValueError(message("Model", f"layers[{i}]", got, "Embedding only before all that computes"))
+    places: dict[int, str] = {}
+    for place, layer in _all(made, "layers"):
+        first = places.setdefault(id(layer), place)
+        if first != place:
+            got = f"is the object at {first} once more, {layer!r}"
+            raise ValueError(message("Model", place, got, "a layer of its own: no weights are shared"))
     if not computing(made):
         raise ValueError(message("Model", "layers", f"is {list(made)}", "at least one layer that computes"))
     return tuple(copy.copy(layer) for layer in made)
+
+
+def _all(layers: Sequence[Layer], where: str) -> Iterator[tuple[str, Layer]]:
+    """Go through layers, and those within them, with their places."""
+    for i, layer in enumerate(layers):
+        yield f"{where}[{i}]", layer
+        if isinstance(layer, Residual):
+            yield from _all(layer.layers, f"{where}[{i}].layers")
 
 
 def computing(layers: Sequence[Layer]) -> Sequence[Layer]:

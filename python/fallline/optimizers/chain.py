@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fallline.declaration import Declaration, resolve
 from fallline.errors import message
 from fallline.optimizers.first_order import FirstOrder
 from fallline.optimizers.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Plateau(Declaration):
@@ -67,9 +70,36 @@ class Chain(Optimizer):
     def __init__(self, stages: Sequence[Any]) -> None:
         if isinstance(stages, Optimizer | str) or not np.iterable(stages):
             raise TypeError(message("Chain", "stages", f"is {stages!r}", "a list of optimizers"))
-        self.stages = [_stage(i, stage) for i, stage in enumerate(stages)]
+        self.stages: list[tuple[Optimizer, int | Plateau | None]] = []
+        for i, stage in enumerate(stages):
+            optimizer, budget = _stage(i, stage)
+            again = any(optimizer is before for before, _ in self.stages)
+            self.stages.append((optimizer.anew() if again else optimizer, budget))
         if not self.stages:
             raise ValueError(message("Chain", "stages", "is empty", "at least one optimizer"))
+
+    def anew(self) -> Self:
+        """Return a chain declared alike, whose stages have learned nothing and are nobody's."""
+        return self._with([optimizer.anew() for optimizer, _ in self.stages])
+
+    def taken_by(self, model: object) -> Self:
+        """Return this object for a model to learn by; one declared alike where another one learns by it or a stage."""
+        taken = [optimizer.taken_by(model) for optimizer, _ in self.stages]
+        own = all(optimizer is stage for optimizer, (stage, _) in zip(taken, self.stages, strict=True))
+        return super(Chain, self if own else self._with(taken)).taken_by(model)
+
+    def left_by(self, model: object) -> None:
+        """Take note that a model learns by another optimizer from now on."""
+        super().left_by(model)
+        for optimizer, _ in self.stages:
+            optimizer.left_by(model)
+
+    def _with(self, optimizers: Sequence[Optimizer]) -> Self:
+        made = super().anew()
+        vars(made)["stages"] = [
+            (new, budget) for new, (_, budget) in zip(optimizers, self.stages, strict=True)
+        ]
+        return made
 
 
 def _stage(i: int, given: Any) -> tuple[Optimizer, int | Plateau | None]:

@@ -15,6 +15,8 @@ from fallline.optimizers.optimizer import Optimizer
 from fallline.schedules.schedule import as_rate
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from fallline.typing import Array, Float64Array
 
 Schedule = Callable[[int], float]
@@ -74,6 +76,12 @@ class FirstOrder(Optimizer):
 
     def _limit(self, argument: str, value: float | None, below: float | None = None) -> float | None:
         return None if value is None else number(type(self).__name__, argument, value, above=0, below=below)
+
+    def anew(self) -> Self:
+        """Return an optimizer declared alike, which has learned nothing and is nobody's."""
+        made = super().anew()
+        made._step, made._slots = 0, []
+        return made
 
     @property
     def rule(self) -> str:

@@ -200,5 +200,5 @@ def _stage(objective: Objective, x: Float64Array, keep: bool, course: Course, gt
     if course.minimizer is not None:
         return MinimizerRun(objective, x, keep, course.minimizer)
     optimizer = cast("FirstOrder", course.optimizer)
-    fresh = type(optimizer)(**optimizer.get_config())  # with a state of its own
+    fresh = optimizer.anew()
     return FirstOrderRun(objective, x, keep, fresh, gtol)
