@@ -308,7 +308,8 @@ def test_training_ends_with_the_last_good_weights(epoch, blobs):
     history = model.fit(explode_in(epoch, blobs), epochs=6, callbacks=[guard])
     straight.fit(*blobs, batch_size=50, epochs=epoch, shuffle=False)
     assert_same_model(model, straight)
-    assert history.epoch == list(range(epoch))
+    assert history.epoch == list(range(epoch + 1))
+    assert np.isfinite(history.history["loss"]).tolist() == [True] * epoch + [False]
     assert guard.stopped_epoch == epoch
     assert guard.restored_epoch == (epoch - 1 if epoch else None)
     assert f"epoch {epoch}, batch 2, first in the data" in guard.reason
@@ -331,7 +332,7 @@ def test_early_stopping_beside_it_has_the_last_word(blobs):
     for order in (1, -1):
         model, straight = network(), network()
         callbacks = [fl.TerminateOnNonFinite(), fl.EarlyStopping("loss")][::order]
-        scripted = Scripted([0.2, 0.1, 0.3], "loss")
+        scripted = Scripted([0.2, 0.1, 0.3, np.nan], "loss")
         model.fit(explode_in(3, blobs), epochs=6, callbacks=[scripted, *callbacks])
         straight.fit(*blobs, batch_size=50, epochs=2, shuffle=False)
         assert_same_bits(model.get_weights(), straight.get_weights())
@@ -346,7 +347,7 @@ def test_weights_that_blow_up_in_the_last_batch_are_not_kept(rng):
     history = model.fit(x * 10, y, batch_size=10, epochs=5, shuffle=False, callbacks=[guard])
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert (guard.stopped_epoch, guard.restored_epoch) == (1, 0)
-    assert len(history.epoch) == 1
+    assert history.epoch == [0, 1]
     model.compile(fl.SGD(1e308), "mse")
     model.set_weights([np.zeros((3, 1)), np.zeros(1)])
     history = model.fit(x * 10, y, batch_size=40, epochs=5, callbacks=[guard])
@@ -380,7 +381,7 @@ def test_going_back_by_hand(blobs):
         with unchanged(model), refuses(ValueError, "^Model.set_state: "):
             model.set_state({**state, "arrays": bad})
     other = {name: array + 1 for name, array in arrays.items()}
-    for bad in ({"step": 3, "arrays": other}, {**state, "arrays": other, "row": -1}):
+    for bad in ({"step": 3, "arrays": other}, {**state, "arrays": other, "epoch": -1}):
         with unchanged(model), refuses(ValueError, "^Model.set_state: "):
             model.set_state(bad)
     with refuses(RuntimeError, "no weights yet"):

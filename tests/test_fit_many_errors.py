@@ -115,7 +115,9 @@ INTERRUPTED = """
         before = [model.get_state() for model in models]
         assert max(state["epoch"] for state in before) > 0
         for model, record, state in zip(models, interrupt.histories, before):
-            assert len(record.epoch) == state["epoch"]
+            assert len(record.epoch) == state["step"] // -(-{rows} // {batch})
+            assert state["epoch"] - len(record.epoch) in (0, 1)
+            assert record.stop_reason == (None if len(record.epoch) == 2 else "interrupted")
         twins = made()
         for model, twin, state in zip(models, twins, before):
             twin.set_state(state)

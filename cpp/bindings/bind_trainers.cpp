@@ -1,9 +1,15 @@
 // Trainers: over arrays, and over batches given one by one.
+#include <array>
+
 #include "bindings/closable.h"
 #include "bindings/py_sampler.h"
 
 namespace fallline {
 namespace {
+
+using Sums = std::array<double, 3>;
+
+LossSums as_sums(const Sums& sums) { return {sums[0], sums[1], sums[2]}; }
 
 class PyTrainer : public Closable<Trainer> {
  public:
@@ -30,20 +36,33 @@ class PyTrainer : public Closable<Trainer> {
   std::int64_t batches_per_epoch() const {
     return visit([](auto& trainer) { return trainer.batches_per_epoch(); });
   }
-  void resume(double loss_sum, double weight_sum) const {
-    visit([&](auto& trainer) { trainer.resume({loss_sum, weight_sum}); });
+  void resume(std::uint64_t epoch, std::int64_t row, const Sums& sums) const {
+    visit([&](auto& trainer) { trainer.resume(epoch, row, as_sums(sums)); });
   }
 
   py::tuple run(const std::vector<double>& rates, std::int64_t max_epochs, std::int64_t max_batches,
                 double max_seconds) {
     if (rates.empty()) throw py::value_error("Trainer.run: learning_rates has length 0; expected at least one");
+    losses_ = py::array_t<double>(0);
     std::vector<double> losses;
-    const std::int64_t batches = visit([&](auto& trainer) {
-      return in_network([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
-    });
+    const auto keep = [&] { losses_ = py::array_t<double>(std::ssize(losses), losses.data()); };
+    std::int64_t batches = 0;
+    try {
+      batches = visit([&](auto& trainer) {
+        return in_network([&] { return trainer.run(rates, {max_epochs, max_batches, max_seconds}, losses); });
+      });
+    } catch (...) {
+      keep();
+      throw;
+    }
+    keep();
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    return py::make_tuple(batches, py::array_t<double>(static_cast<py::ssize_t>(losses.size()), losses.data()));
+    return py::make_tuple(batches, losses_);
   }
+  py::array losses() const { return losses_; }
+
+ private:
+  py::array losses_ = py::array_t<double>(0);
 };
 
 class PyStreamTrainer : public Closable<StreamTrainer> {
@@ -70,8 +89,8 @@ class PyStreamTrainer : public Closable<StreamTrainer> {
   std::int64_t batch() const {
     return visit([](auto& trainer) { return trainer.batch(); });
   }
-  void resume(double loss_sum, double weight_sum, std::int64_t batch) const {
-    visit([&](auto& trainer) { trainer.resume({loss_sum, weight_sum}, batch); });
+  void resume(std::uint64_t epoch, std::int64_t row, std::int64_t batch, const Sums& sums) const {
+    visit([&](auto& trainer) { trainer.resume(epoch, row, batch, as_sums(sums)); });
   }
 };
 
@@ -82,9 +101,10 @@ void bind_trainers(py::module_& m, py::class_<PyNetwork>& network) {
       .def_property_readonly("batches_per_epoch", &PyTrainer::batches_per_epoch)
       .def_property_readonly("running_loss", &PyTrainer::running_loss)
       .def_property_readonly("sums", &PyTrainer::sums)
-      .def("resume", &PyTrainer::resume, py::arg("loss_sum"), py::arg("weight_sum"))
+      .def("resume", &PyTrainer::resume, py::arg("epoch"), py::arg("row"), py::arg("sums"))
       .def("run", &PyTrainer::run, py::arg("learning_rates"), py::arg("max_epochs"), py::arg("max_batches"),
            py::arg("max_seconds"))
+      .def_property_readonly("losses", &PyTrainer::losses)
       .def("close", &PyTrainer::close);
 
   py::class_<PyStreamTrainer>(m, "StreamTrainer")
@@ -95,7 +115,7 @@ void bind_trainers(py::module_& m, py::class_<PyNetwork>& network) {
       .def("train", &PyStreamTrainer::train, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"), py::arg("predictions") = py::none())
       .def("finish_epoch", &PyStreamTrainer::finish_epoch)
-      .def("resume", &PyStreamTrainer::resume, py::arg("loss_sum"), py::arg("weight_sum"), py::arg("batch"))
+      .def("resume", &PyStreamTrainer::resume, py::arg("epoch"), py::arg("row"), py::arg("batch"), py::arg("sums"))
       .def("close", &PyStreamTrainer::close);
 
   network.def(

@@ -16,7 +16,7 @@ class Closable {
   }
   py::tuple sums() const {
     const LossSums sums = visit([](auto& trainer) { return trainer.sums(); });
-    return py::make_tuple(sums.loss, sums.weight);
+    return py::make_tuple(sums.loss, sums.weight, sums.penalty);
   }
   // Lets go of the model and the data, once a run on another thread is over.
   void close() { state_.reset(); }

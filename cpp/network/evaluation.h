@@ -21,6 +21,15 @@ inline constexpr int inference_block = 128;
 // Of the rows so far: what their mean loss is made of.
 struct LossSums {
   double loss = 0, weight = 0;
+  double penalty = 0;  // mean over batches, by their weights
+
+  // A batch, with its penalty before the update. One that stays the same is kept exactly.
+  template <class T>
+  void add(const Step<T>& step) {
+    loss += step.loss_sum();
+    weight += step.weight_sum();
+    if (weight > 0) penalty += (step.penalty() - penalty) * step.weight_sum() / weight;
+  }
 
   // All rows of the data, in their order, with the weighted loss of each.
   template <class T>
@@ -29,6 +38,8 @@ struct LossSums {
     for (T w : data.weights) weight += static_cast<double>(w);
     if (data.weights.empty()) weight += static_cast<double>(data.rows);
   }
+
+  double mean(const Objective& objective) const { return objective.total(loss, weight) + penalty; }
 };
 
 // Rows [first, first + rows) of x and y, at most inference_block, into a workspace.

@@ -133,7 +133,6 @@ void MinimizerJob<T>::advance(double /*seconds*/) {
     const Claim claim(this->network_.users, Claim::writing, "Model.fit");
     if (!evaluated_) {
       evaluated_ = begin();
-      if (evaluated_) this->network_.row = 0;
       if (evaluated_ && !std::isfinite(minimizer_.value()))
         this->stop(Job::End::not_finite, "Model.fit: the loss is " + std::to_string(minimizer_.value()) +
                                              " where the weights are; expected a finite number");

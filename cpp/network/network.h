@@ -110,7 +110,12 @@ class Network {
 
   // Counters that key everything random and the optimizer's t.
   std::uint64_t step = 0, epoch = 0;
-  std::int64_t row = 0;  // of the running epoch
+  std::int64_t row = 0;  // of the running epoch: 0 unless a trainer is at work
+  // An epoch that has begun is over, whole or not, and the next one has another order.
+  void end_epoch() {
+    if (row > 0) ++epoch;
+    row = 0;
+  }
 
   IdleWorkspaces<T>& idle_workspaces() { return idle_; }
 

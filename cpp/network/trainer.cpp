@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include "runtime/interrupt.h"
 
@@ -30,26 +31,29 @@ Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, in
       pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
   step_.keep_predictions(predictions);
   step_.sample_by(*sampler_);
-  if (network_.row >= data_->rows) network_.row = 0;
 }
 
 template <class T>
 void Trainer<T>::begin_epoch() {
-  if (ordered_epoch_ == network_.epoch) return;
   sampler_->begin({network_.seed(), network_.epoch, order_.data(), network_.row, batch_size_});
-  ordered_epoch_ = network_.epoch;
   sums_ = {};
-  penalty_ = 0;
 }
 
 template <class T>
-double Trainer<T>::mean_loss() const {
-  return network_.objective().total(sums_.loss, sums_.weight) + penalty_;
+void Trainer<T>::resume(std::uint64_t epoch, std::int64_t row, LossSums sums) {
+  if (row < 1 || row >= data_->rows || row % batch_size_ != 0)
+    throw std::invalid_argument("Model.fit: the fit to go on with has used " + std::to_string(row) +
+                                " rows of an epoch; expected whole batches of " + std::to_string(batch_size_) +
+                                " of the " + std::to_string(data_->rows) + " rows");
+  network_.epoch = epoch;
+  network_.row = row;
+  begin_epoch();
+  sums_ = sums;
 }
 
 template <class T>
 double Trainer<T>::running_loss() const {
-  return network_.row > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
+  return network_.row > 0 ? sums_.mean(network_.objective()) : std::numeric_limits<double>::quiet_NaN();
 }
 
 // Batches [done, last) of this run, to the end of the epoch or until a moment: one parallel region.
@@ -81,9 +85,7 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
       if (thread == 0) {
         ++network_.step;
         network_.row = row;
-        sums_.loss += step_.loss_sum();
-        sums_.weight += step_.weight_sum();
-        penalty_ = step_.penalty();
+        sums_.add(step_);
         done = mine;
         if (--until_look == 0) {
           until_look = look_every_;
@@ -116,16 +118,15 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   auto result = Step<T>::Result::done;
   for (auto now = Clock::now(); done < last && limits.epochs > 0 && result == Step<T>::Result::done && now < deadline &&
                                 interrupt_count() == interrupts;) {
-    begin_epoch();
+    if (network_.row == 0) begin_epoch();
     const auto begun = now;
     const std::int64_t before = done;
     result = stretch(pace_.threads(), rates, last, std::min(deadline, after(pace_.seconds())), done);
     now = Clock::now();
     pace_.record(done - before, std::chrono::duration<double>(now - begun).count());
     if (network_.row >= data_->rows) {
-      epoch_losses.push_back(mean_loss());
-      network_.row = 0;
-      ++network_.epoch;
+      epoch_losses.push_back(sums_.mean(network_.objective()));
+      network_.end_epoch();
       --limits.epochs;
     }
   }
@@ -177,11 +178,6 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
 }
 
 template <class T>
-StreamTrainer<T>::StreamTrainer(Network<T>& network) : network_(network), batches_(network) {
-  network_.row = 0;
-}
-
-template <class T>
 bool StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions) {
   const Claim claim(network_.users, Claim::writing, "Model.fit");
   const InterruptScope scope;
@@ -197,27 +193,28 @@ bool StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions)
   }
   network_.row += rows;
   ++batch_;
-  sums_.loss += batches_.step().loss_sum();
-  sums_.weight += batches_.step().weight_sum();
-  penalty_ = batches_.step().penalty();
+  sums_.add(batches_.step());
   return true;
 }
 
 template <class T>
-double StreamTrainer<T>::mean_loss() const {
-  return network_.objective().total(sums_.loss, sums_.weight) + penalty_;
+void StreamTrainer<T>::resume(std::uint64_t epoch, std::int64_t row, std::int64_t batch, LossSums sums) {
+  network_.epoch = epoch;
+  network_.row = row;
+  batch_ = batch;
+  sums_ = sums;
 }
 
 template <class T>
 double StreamTrainer<T>::running_loss() const {
-  return network_.row > 0 ? mean_loss() : std::numeric_limits<double>::quiet_NaN();
+  return network_.row > 0 ? sums_.mean(network_.objective()) : std::numeric_limits<double>::quiet_NaN();
 }
 
 template <class T>
 double StreamTrainer<T>::finish_epoch() {
-  const double loss = mean_loss();
-  network_.row = batch_ = 0;
-  ++network_.epoch;
+  const double loss = sums_.mean(network_.objective());
+  network_.end_epoch();
+  batch_ = 0;
   sums_ = {};
   return loss;
 }

@@ -25,6 +25,9 @@ class Trainer {
   // For who has claimed the network's fits. The sampler is of as many rows as the data.
   Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, std::shared_ptr<Sampler> sampler,
           GradientRoute route, T* predictions);
+  ~Trainer() { network_.end_epoch(); }
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   std::int64_t batches_per_epoch() const { return (data_->rows + batch_size_ - 1) / batch_size_; }
 
@@ -35,12 +38,10 @@ class Trainer {
   // Mean (or sum) of the losses so far in the running epoch; NaN before its first batch.
   double running_loss() const;
 
-  // Of the running epoch; an epoch that another trainer began goes on from its sums.
+  // Of the running epoch.
   LossSums sums() const { return sums_; }
-  void resume(LossSums sums) {
-    begin_epoch();
-    sums_ = sums;
-  }
+  // Goes on with an epoch that another trainer began, behind so many rows.
+  void resume(std::uint64_t epoch, std::int64_t row, LossSums sums);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -48,7 +49,6 @@ class Trainer {
   typename Step<T>::Result stretch(int threads, const std::vector<double>& rates, std::int64_t last,
                                    Clock::time_point until, std::int64_t& done);
   void begin_epoch();
-  double mean_loss() const;
 
   Network<T>& network_;
   std::shared_ptr<const Data<T>> data_;
@@ -58,9 +58,7 @@ class Trainer {
   std::vector<std::int64_t> order_;
   std::int64_t look_every_;  // batches between two looks at the clock
   Pace pace_;
-  std::optional<std::uint64_t> ordered_epoch_;  // whose order it is
-  LossSums sums_;                               // of the running epoch
-  double penalty_ = 0;                          // of the latest batch
+  LossSums sums_;  // of the running epoch
 };
 
 // Single updates on batches given one by one, as in reinforcement learning; keeps its memory for the next batch.
@@ -90,7 +88,10 @@ template <class T>
 class StreamTrainer {
  public:
   // For who has claimed the network's fits.
-  explicit StreamTrainer(Network<T>& network);
+  explicit StreamTrainer(Network<T>& network) : network_(network), batches_(network) {}
+  ~StreamTrainer() { network_.end_epoch(); }
+  StreamTrainer(const StreamTrainer&) = delete;
+  StreamTrainer& operator=(const StreamTrainer&) = delete;
 
   const Network<T>& network() const { return network_; }
 
@@ -102,19 +103,13 @@ class StreamTrainer {
   double running_loss() const;
   LossSums sums() const { return sums_; }
   std::int64_t batch() const { return batch_; }
-  void resume(LossSums sums, std::int64_t batch) {
-    sums_ = sums;
-    batch_ = batch;
-  }
+  void resume(std::uint64_t epoch, std::int64_t row, std::int64_t batch, LossSums sums);
 
  private:
-  double mean_loss() const;
-
   Network<T>& network_;
   BatchTrainer<T> batches_;
   std::int64_t batch_ = 0;  // of the running epoch
   LossSums sums_;
-  double penalty_ = 0;
 };
 
 }  // namespace fallline

@@ -45,7 +45,7 @@ class Network:
     epoch: int
     """Epochs finished so far: keys the shuffles."""
     row: int
-    """Rows of the running epoch already used: where an interrupted epoch goes on."""
+    """Rows of the running epoch already used; 0 unless a trainer is at work. An epoch that is cut counts as finished."""
     def get_parameter(self, index: int) -> _Array: ...
     def set_parameter(self, index: int, value: _Array) -> None: ...
     def get_slot(self, slot: int, index: int) -> _Array: ...
@@ -132,13 +132,16 @@ class Trainer:
         Raises NonFiniteLoss before a bad batch changes any weight.
         """
     @property
+    def losses(self) -> NDArray[np.float64]:
+        """Of the epochs that the last run has finished, also if it raised."""
+    @property
     def running_loss(self) -> float:
         """Mean loss over the rows of the unfinished epoch (nan before its first batch)."""
     @property
-    def sums(self) -> tuple[float, float]:
-        """Weighted sum of losses and sum of weights of the unfinished epoch."""
-    def resume(self, loss_sum: float, weight_sum: float) -> None:
-        """Go on with an epoch that has these sums."""
+    def sums(self) -> tuple[float, float, float]:
+        """Weighted sum of losses, sum of weights, and mean penalty of the unfinished epoch."""
+    def resume(self, epoch: int, row: int, sums: Sequence[float]) -> None:
+        """Go on with an epoch that another trainer has left behind so many rows, with these sums."""
     def close(self) -> None: ...
 
 class StreamTrainer:
@@ -162,8 +165,8 @@ class StreamTrainer:
     def batch(self) -> int:
         """Batches of the unfinished epoch so far."""
     @property
-    def sums(self) -> tuple[float, float]: ...
-    def resume(self, loss_sum: float, weight_sum: float, batch: int) -> None: ...
+    def sums(self) -> tuple[float, float, float]: ...
+    def resume(self, epoch: int, row: int, batch: int, sums: Sequence[float]) -> None: ...
     def close(self) -> None: ...
 
 class Surface:
@@ -196,6 +199,9 @@ class Minimizer:
     @property
     def reason(self) -> str:
         """Why it has stopped; empty before."""
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """After each iteration of the last run, also if it raised."""
     @property
     def evaluations(self) -> int: ...
     def get_state(self) -> dict[str, NDArray[np.float64]]: ...

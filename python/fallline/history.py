@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 class History:
     """Measurements of each epoch.
 
+    Args:
+        names: what will be measured; without an epoch the lists are empty. Default none.
+
     Attributes:
         epoch: number of each epoch, counted from 0 over the whole life of the model.
         history: name -> list of floats, one per epoch: "loss", the metrics, "val_loss", ...
-        stop_reason: why the optimizer, or a model of fit_many(), stopped by itself, in words, or None.
+        stop_reason: why training ended before the last epoch it was asked for, or why the optimizer stopped by
+            itself, in words; or None.
 
     Example:
         >>> record = History()
@@ -24,9 +28,9 @@ class History:
         {'loss': [0.5]}
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str] = ()) -> None:
         self.epoch: list[int] = []
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[float]] = {name: [] for name in names}
         self.stop_reason: str | None = None
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:

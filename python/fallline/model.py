@@ -73,8 +73,9 @@ class Model(StatefulNetwork):
     ) -> History:
         """Train, going on from where the model is.
 
-        An interruption (Ctrl-C) leaves the model between two updates; the next fit finishes the epoch first,
-        or begins it anew with batches from an iterable, which cannot be wound back.
+        Whatever ends it, the model is left between two updates. An epoch that was cut, by stop_training, the clock,
+        Ctrl-C or another exception, is over: it counts, so that the next one has another order, and is not in the
+        History; the next fit runs all of its epochs from their beginning. Only BackupAndRestore goes on within one.
 
         Batches given by an iterable are used as they come, one for an update. What can be iterated again,
         such as a list or a loader, starts anew for each epoch, or when it ends if steps_per_epoch is given. A
@@ -108,7 +109,8 @@ class Model(StatefulNetwork):
         Returns:
             A History: "loss", metrics and "val_..." of each epoch. Those of the training rows are measured
             while training, so the weights change meanwhile; with all rows at once they are those after the
-            iteration.
+            iteration. The loss is that of the rows plus the mean of the penalties before each update, weighted
+            by the rows of the batches.
 
         Raises:
             RuntimeError: the model is not compiled, or is being trained in another thread.

@@ -51,6 +51,7 @@ class Network:
         self.notes: dict[str, Any] = {}  # of tools such as the command line, each under its name
         self.names = Names()
         self.stop_training = self._averaging = False
+        self._unfinished: int | None = None  # where a fit with a backup began that has not come to its end
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: tuple[Metric, ...] = ()

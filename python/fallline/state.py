@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core
-from fallline.checks import integer
+from fallline.checks import flag, integer
 from fallline.declaration import decode, encode
 from fallline.errors import message
 from fallline.frames import Names
@@ -127,6 +127,8 @@ class StatefulNetwork(Network):
     def get_state(self) -> dict[str, Any]:
         """Return copies of what training changes: weights, optimizer state and counters.
 
+        The state of an epoch that has "begun", in a callback, has no way back into it: it counts as over.
+
         Raises:
             RuntimeError: the model is not built.
 
@@ -145,7 +147,7 @@ class StatefulNetwork(Network):
         }
         if self._course is not None:
             arrays |= self._course.get_state()
-        return {"step": network.step, "epoch": network.epoch, "row": network.row, "arrays": arrays}
+        return {"step": network.step, "epoch": network.epoch, "begun": network.row > 0, "arrays": arrays}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go back to a get_state() of this model or of one declared alike.
@@ -158,13 +160,15 @@ class StatefulNetwork(Network):
 
     def _restore(self, state: Mapping[str, Any], operation: str, argument: str) -> None:
         network = self._built(operation)
-        missing = {"step", "epoch", "row", "arrays"} - set(state)
+        missing = {"step", "epoch", "arrays"} - set(state)
         if missing:
             expected = "what get_state() returned"
             raise ValueError(message(operation, argument, f"lacks {sorted(missing)}", expected))
-        counters = [
-            integer(operation, name, state[name], low=0, high=2**63 - 1) for name in ("step", "epoch", "row")
-        ]
+        step, epoch, row = (
+            integer(operation, name, state.get(name, 0), low=0, high=2**63 - 1)
+            for name in ("step", "epoch", "row")  # rows used of the epoch: files had them once
+        )
+        begun = flag(operation, "begun", state.get("begun", row > 0))
         arrays, names = dict(state["arrays"]), _array_names(self)
         shapes = [shape for _, _, shape in network.parameters]
 
@@ -195,7 +199,7 @@ class StatefulNetwork(Network):
             network.set_parameter(i, value)
             for s, values in enumerate(slots):
                 network.set_slot(s, i, values[i])
-        network.step, network.epoch, network.row = counters
+        network.step, network.epoch, network.row = step, epoch + begun, 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Declarations, counters and plain arrays: all that pickle, deepcopy and save() need."""

@@ -39,6 +39,7 @@ class AWSGD final : public LearningSampler {
 
   void begin(const Epoch& epoch) override {
     epoch_ = epoch;
+    if (epoch.place == 0) sum_ = drawn_ = 0;  // of an epoch that was cut
     draw();
   }
 
@@ -48,6 +49,7 @@ class AWSGD final : public LearningSampler {
   }
 
   void observe(const std::int64_t* index, const double* squares, int n, bool complete) override {
+    if (index == epoch_.order + epoch_.place) batch_.clear();  // of a batch that was given up
     for (int i = 0; i < n; ++i) {
       batch_.push_back({group_of(index[i]), squares[i], 0});
       norms_[static_cast<std::size_t>(index[i])] = static_cast<float>(std::sqrt(squares[i]) / factor(index[i]));

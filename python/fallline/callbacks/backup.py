@@ -21,7 +21,8 @@ class BackupAndRestore(Callback):
     The file holds weights, optimizer state, counters, History, the state of the other callbacks and, within
     an epoch, what it has measured so far; a run that was killed ends with the same bits as one that was not.
     It is replaced as a whole, so a crash leaves the one before, and deleted when the fit has ended. This
-    callback acts after all others, wherever it stands in the list.
+    callback acts after all others, wherever it stands in the list. In one process, too, a fit that an exception
+    has ended goes on from the file when it is called again, with the same model or one declared alike.
 
     What random numbers the script itself draws, and functions (a schedule, a metric), are not in the file. An
     iterable of batches must give the same batches again; those used before are read and passed over.

@@ -26,6 +26,7 @@ class Callback:
         model: the model being fitted, set by fit().
         monitor: a name that must be among the logs of each epoch, checked before training; None for none.
         logged: names that it writes into the logs of each epoch, so that others may monitor them.
+        stop_reason: why it has stopped training, in words, which the History tells; None if it has not.
         saved: names of the attributes that get_state() returns.
 
     Example:
@@ -43,6 +44,7 @@ class Callback:
 
     model: Model
     monitor: str | None = None
+    stop_reason: str | None = None
     logged: tuple[str, ...] = ()
     saved: ClassVar[tuple[str, ...]] = ()
     _call: tuple[tuple[Any, ...], dict[str, Any]] = (), {}

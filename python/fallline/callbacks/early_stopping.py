@@ -62,6 +62,16 @@ class EarlyStopping(Monitor):
         self.baseline = None if baseline is None else number(kind, "baseline", baseline)
         self.start_from_epoch = integer(kind, "start_from_epoch", start_from_epoch, low=0)
 
+    @property
+    def rule(self) -> str:
+        """When it stops, in words."""
+        return f"{self.monitor} has not become better for {max(1, self.patience)} epochs"
+
+    @property
+    def stop_reason(self) -> str | None:  # type: ignore[override]
+        """Why it has stopped training."""
+        return None if self.stopped_epoch is None else self.rule
+
     def forget(self) -> None:
         """Forget an earlier fit."""
         super().forget()

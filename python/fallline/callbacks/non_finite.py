@@ -17,7 +17,8 @@ class TerminateOnNonFinite(Monitor):
 
     The model goes back to where it was after the last epoch that left finite weights, or after the best
     one: weights, optimizer state and counters; so a fit with a smaller learning rate can go on from there.
-    Without this callback fit() raises NonFiniteLoss, and the weights are those before the batch.
+    Without this callback fit() raises NonFiniteLoss, and the weights are those before the batch. The epoch in which
+    it happens is the last in the History and the logs, with nan for what was not measured.
 
     Args:
         monitor: a name in the logs; the epoch with its best value is gone back to. Default None: the last.
@@ -49,6 +50,11 @@ class TerminateOnNonFinite(Monitor):
         super().__init__("loss" if monitor is None else monitor, 0.0, mode)
         self.last = monitor is None
 
+    @property
+    def stop_reason(self) -> str | None:  # type: ignore[override]
+        """Why it has stopped training."""
+        return self.reason
+
     def forget(self) -> None:
         """Forget an earlier fit."""
         super().forget()
@@ -64,6 +70,8 @@ class TerminateOnNonFinite(Monitor):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Remember a good epoch; end training if the weights are not finite."""
+        if self.stopped_epoch is not None:
+            return  # it has gone back already
         state = self.model.get_state()
         if not all(np.isfinite(array).all() for array in state["arrays"].values()):
             self._end(epoch, f"the weights or the optimizer's state are not finite after epoch {epoch}")

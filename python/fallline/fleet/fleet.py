@@ -54,7 +54,9 @@ class Fleet:
         self._stopping = early_stopping
         rule = patience(early_stopping, all(each.held_out is not None for each in plans))
         self.epochs = [each.epochs for each in plans]
-        self.histories = [History() for _ in plans]
+        self.histories = [
+            History(["loss"] if each.held_out is None else ["loss", "val_loss"]) for each in plans
+        ]
         self.not_finite: list[int] = []
         self._first = [each.network.epoch for each in plans]
         self._core = _core.Fleet()
@@ -88,17 +90,19 @@ class Fleet:
         for i, count in enumerate(epochs):
             self._core.extend(i, count)
         until = time.perf_counter() + seconds
+        reason = "interrupted"
         try:
             while any(self._core.left) and (rest := until - time.perf_counter()) > 0:
                 self._core.run(min(rest, show.interval))
                 if show.interval < math.inf:
                     self._record()
                     show.advance(self._core.left, self.histories)
+            reason = "max_seconds are over"
         finally:
             self._record()
-        for history, left in zip(self.histories, self._core.left, strict=True):
-            if left:
-                history.stop_reason = "max_seconds are over"
+            for history, left in zip(self.histories, self._core.left, strict=True):
+                if left:
+                    history.stop_reason = reason
 
     def finish(self) -> None:
         """Put the best weights back, where early_stopping is to."""
@@ -118,8 +122,7 @@ class Fleet:
                 history.history.setdefault("val_loss", []).extend(held_out_losses.tolist())
             end, reason = self._core.end(i)
             if end == "patience" and self._stopping is not None:
-                epochs = max(1, self._stopping.patience)
-                reason = f"{self._stopping.monitor} has not become better for {epochs} epochs"
+                reason = self._stopping.rule
             if end == "not_finite" and history.stop_reason is None:
                 self.not_finite.append(i)
             history.stop_reason = reason or None

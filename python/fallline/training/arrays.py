@@ -43,8 +43,6 @@ class ArrayTrainer:
         self._core = network.trainer(*data, batch_size, sampler.core, self._outputs)
         self._sampler = sampler.core
         sampler.declared.adopt(sampler.core)
-        # The first epoch began in an earlier fit: its rows have no outputs here.
-        self._partial = network.row > 0
 
     @property
     def batch(self) -> int:
@@ -56,45 +54,50 @@ class ArrayTrainer:
         """Mean loss of the running epoch so far."""
         return self._core.running_loss
 
-    def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
-        """Make updates until a limit is reached; return their rows, and the losses of the epochs that ended."""
+    @property
+    def losses(self) -> Float64Array:
+        """Of the epochs that the last run has finished, also if it raised."""
+        return self._core.losses
+
+    def run(self, epochs: int, batches: int, seconds: float) -> int:
+        """Make updates until a limit is reached; return their rows."""
         epoch, row = self._network.epoch, self._network.row
         if callable(self._optimizer.learning_rate):
             left = epochs * self._core.batches_per_epoch - self.batch
             batches = min(batches, left, SCHEDULED)
         rates = self._optimizer.rates(self._network.step, batches)
-        _, losses = self._core.run(rates, epochs, batches, seconds)
-        return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row, losses
+        self._core.run(rates, epochs, batches, seconds)
+        return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row
 
     def measured(self) -> tuple[Data, Array | None]:
         """Return labels and outputs of the epoch that ended: of the rows that it has used."""
         data, outputs = self._data, self._outputs
-        if (self._partial or self._sampler.repeats) and outputs is not None:
+        if self._sampler.repeats and outputs is not None:
             seen = ~np.isnan(outputs[:, 0])
             weight = None if data.weight is None else data.weight[seen]
             data, seen_outputs = Data(data.x, data.y[seen], weight), outputs[seen]
             outputs[:] = np.nan
             outputs = seen_outputs
-        self._partial = False
         return data, outputs
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the running epoch has measured."""
-        within = self._network.row > 0
+        """Return how far the running epoch has come, and what it has measured."""
+        network = self._network
         return {
-            "sums": self._core.sums if within else (0.0, 0.0),
-            "outputs": self._outputs if within else None,
-            "partial": self._partial,
+            "epoch": network.epoch,
+            "row": network.row,
+            "sums": self._core.sums,
+            "outputs": self._outputs if network.row else None,
             "sampler": self._sampler.get_state(),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a get_state()."""
         self._sampler.set_state(state["sampler"])  # what is drawn next depends on it
-        self._core.resume(*state["sums"])
-        if self._outputs is not None and state["outputs"] is not None:
-            self._outputs[:] = state["outputs"]
-        self._partial = state["partial"]
+        if state.get("row"):
+            self._core.resume(state["epoch"], state["row"], state["sums"])
+            if self._outputs is not None:
+                self._outputs[:] = state["outputs"]
 
     def close(self) -> None:
         """Let go of the model and the data."""

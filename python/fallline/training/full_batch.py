@@ -67,13 +67,20 @@ class FullBatchTrainer:
         """Loss where the weights are."""
         return self._minimizer.value
 
-    def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:  # noqa: ARG002
-        """Iterate until a limit is reached; return the rows seen, and the loss after each iteration."""
+    @property
+    def losses(self) -> Float64Array:
+        """After each iteration of the last run, also if it raised."""
+        return self._minimizer.values
+
+    def run(self, epochs: int, batches: int, seconds: float) -> int:  # noqa: ARG002
+        """Iterate until a limit is reached; return the rows seen."""
         if not self._begun:
             self._begin()
-        losses = self._minimizer.run(self._surface, epochs, seconds)
-        self._network.epoch += len(losses)
-        return len(losses) * self.rows_per_epoch, losses
+        try:
+            self._minimizer.run(self._surface, epochs, seconds)
+        finally:
+            self._network.epoch += len(self.losses)
+        return len(self.losses) * self.rows_per_epoch
 
     def _begin(self) -> None:
         self._minimizer.begin(self._surface)
@@ -81,7 +88,7 @@ class FullBatchTrainer:
         if not math.isfinite(loss):
             got = f"is {loss} where the weights are"
             raise _core.NonFiniteLoss(message("Model.fit", "the loss", got, "a finite number"))
-        self._network.row, self._begun = 0, True
+        self._begun = True
 
     def measured(self) -> tuple[Data, Array | None]:
         """Return labels and outputs, where the weights are."""

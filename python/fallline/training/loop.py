@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -31,19 +32,23 @@ if TYPE_CHECKING:
 
 def run(model: Model, plan: Plan) -> History:
     """Train as planned."""
-    saved = None
-    first = plan.network.epoch
-    for callback in plan.callbacks:
-        if isinstance(callback, BackupAndRestore):
-            read = backup.read(callback.path, model, _identity(plan, first))
-            if read is not None:
-                restored, saved = read
-                vars(model).update(vars(restored))
-                plan = plan._replace(network=model._built(OPERATION))
+    saved, first = None, plan.network.epoch
+    backups = [callback for callback in plan.callbacks if isinstance(callback, BackupAndRestore)]
+    for callback in backups:
+        # A model that was interrupted in the fit has gone on from where it began.
+        begun = first if model._unfinished is None else model._unfinished
+        read = backup.read(callback.path, model, _identity(plan, begun))
+        if read is not None:
+            (restored, saved), first = read, begun
+            vars(model).update(vars(restored))
+            plan = plan._replace(network=model._built(OPERATION))
     with closing(Fit(model, plan, first)) as fit:
         model.adopt(plan.network, plan.names)
         model.stop_training = False
-        return fit.run(saved)
+        model._unfinished = first if backups else None
+        history = fit.run(saved)
+    model._unfinished = None
+    return history
 
 
 def _trainer(model: Model, plan: Plan) -> ArrayTrainer | StreamTrainer | FullBatchTrainer:
@@ -78,7 +83,8 @@ class Fit:
         self.model, self.plan = model, plan
         self.trainer = _trainer(model, plan)
         self.show: Silent = progress(plan.verbose, self.trainer.rows_per_epoch, plan.epochs)
-        self.history = History()
+        logged = (name for callback in plan.callbacks for name in callback.logged)
+        self.history = History([*plan.measured, *logged])
         self.logs: dict[str, float] = {}
         self._first = first
         self._begun = -1  # the epoch whose beginning callbacks were told
@@ -93,7 +99,7 @@ class Fit:
 
     def run(self, saved: Mapping[str, Any] | None) -> History:
         """Run the epochs; a call of the trainer ends early at a signal, whose handler Python then runs."""
-        network, callbacks = self.plan.network, self.plan.callbacks
+        network, callbacks, history = self.plan.network, self.plan.callbacks, self.history
         for callback in callbacks:
             callback.model = self.model
             if isinstance(callback, BackupAndRestore):
@@ -102,35 +108,52 @@ class Fit:
             callback.on_train_begin({})
         if saved is not None:
             self.set_state(saved)
-        epochs = self.plan.epochs
-        last = sys.maxsize if epochs is None else self._first + epochs
-        while network.epoch < last and not self.model.stop_training and time.perf_counter() < self._until:
+        while self._left > 0 and not self.model.stop_training and time.perf_counter() < self._until:
             if not self._ready():
                 break
             epoch = network.epoch
             if epoch != self._begun:
+                self._begun = epoch
                 for callback in callbacks:
                     callback.on_epoch_begin(epoch, {})
-                self._begun = epoch
+                continue  # or end
             try:
-                losses = self._advance(1 if self._by_epoch else self._course.left(last - epoch))
+                losses = self._advance(1 if self._by_epoch else self._course.left(self._left))
             except _core.NonFiniteLoss as error:
                 handled = [callback.on_non_finite(error) for callback in callbacks]
                 if not any(handled):
                     raise
+                history.stop_reason = self._told or str(error)
+                self._finish_epoch(epoch, dict.fromkeys(self.plan.measured, math.nan))
                 break
-            self._course.count(losses)
             if self._by_epoch:
                 for loss in losses:
-                    self._finish_epoch(epoch, float(loss))
+                    self._finish_epoch(epoch, self._measure(float(loss)))
             elif len(losses):
-                self.history.add_losses(epoch, losses)
+                history.add_losses(epoch, losses)
                 self.show.finish_epochs(len(losses), {"loss": float(losses[-1])})
-        if self._course.next() is None:  # or else the chain goes on in the next fit
-            self.history.stop_reason = self.history.stop_reason or self.trainer.ended
+        history.stop_reason = history.stop_reason or self._stop_reason()
         for callback in callbacks:
             callback.on_train_end(self.logs)
-        return self.history
+        return history
+
+    @property
+    def _left(self) -> int:
+        """Epochs still to do."""
+        return sys.maxsize if self.plan.epochs is None else self.plan.epochs - len(self.history.epoch)
+
+    @property
+    def _told(self) -> str | None:
+        """What the first callback that has stopped training says why."""
+        return next((each.stop_reason for each in self.plan.callbacks if each.stop_reason), None)
+
+    def _stop_reason(self) -> str | None:
+        """Return why training ends here; None if all epochs are done. The rest of a chain is for the next fit."""
+        if self.model.stop_training:
+            return self._told or self.trainer.ended or "stop_training was set"
+        if self._left > 0:
+            return "max_seconds are over"
+        return self.trainer.ended if self._course.next() is None else None
 
     @property
     def _course(self) -> Course:
@@ -143,7 +166,7 @@ class Fit:
 
     def _ready(self) -> bool:
         """Go on to the next stage of a chain where one is over; False if nothing is left to do."""
-        while self.trainer.ended or (self._course.is_over() and not self.within_epoch):
+        while self.trainer.ended or self._course.is_over():
             after = self._course.next()
             if after is None:
                 self.history.stop_reason = self.trainer.ended or "the chain is at its end"
@@ -164,7 +187,11 @@ class Fit:
         """Make updates to the end of some epochs, or until rates, display or callbacks want to be asked."""
         network, trainer, batch = self.plan.network, self.trainer, self.trainer.batch
         seconds = min(self.show.interval, self._until - time.perf_counter())
-        rows, losses = trainer.run(epochs, 1 if self._by_batch else sys.maxsize, seconds)
+        try:
+            rows = trainer.run(epochs, 1 if self._by_batch else sys.maxsize, seconds)
+        finally:
+            losses = trainer.losses
+            self._course.count(losses)
         running = float(losses[-1]) if network.row == 0 and len(losses) else trainer.running_loss
         self.show.advance(rows, running)
         if self._by_batch and rows:
@@ -172,8 +199,8 @@ class Fit:
                 callback.on_batch_end(batch, {"loss": running})
         return losses
 
-    def _finish_epoch(self, epoch: int, loss: float) -> None:
-        self.logs = {"loss": loss} | self.model.scores(*self.trainer.measured())
+    def _measure(self, loss: float) -> dict[str, float]:
+        logs = {"loss": loss} | self.model.scores(*self.trainer.measured())
         held_out = self.plan.held_out
         if held_out is not None:
             with self.model.averaged():
@@ -182,7 +209,11 @@ class Fit:
                     if isinstance(held_out, Data)
                     else batches.measure(self.model, held_out, OPERATION, "validation_data")
                 )
-            self.logs |= {f"val_{name}": value for name, value in scores.items()}
+            logs |= {f"val_{name}": value for name, value in scores.items()}
+        return logs
+
+    def _finish_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        self.logs, self._begun = logs, -1
         backups = [c for c in self.plan.callbacks if isinstance(c, BackupAndRestore)]
         for callback in self.plan.callbacks:
             if callback not in backups:

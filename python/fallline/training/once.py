@@ -6,6 +6,8 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fallline import _core
 from fallline.checks import integer
 from fallline.data import ClassWeights
@@ -28,16 +30,15 @@ def run_once(model: Network, X: Any, y: Any, sample_weight: Any, batch_size: int
         loss = network.train_on_batch(*data, rate)
         model.adopt(network, names)
         return loss
-    epoch, row = network.epoch, network.row
+    epoch, losses = network.epoch, np.empty(0)
     in_order = _core.Sampler({"name": "sequential"}, len(data.x))
-    with closing(network.trainer(*data, size, in_order)) as trainer:
-        model.adopt(network, names)
-        network.row = 0
-        try:
-            while network.epoch == epoch:  # a signal ends a run early
+    try:
+        with closing(network.trainer(*data, size, in_order)) as trainer:
+            model.adopt(network, names)
+            while not losses.size:  # a signal ends a run early
                 left = trainer.batches_per_epoch - network.row // size
                 rates = optimizer.rates(network.step, min(left, SCHEDULED))
                 _, losses = trainer.run(rates, 1, sys.maxsize, 1e8)
-        finally:
-            network.epoch, network.row = epoch, row
+    finally:
+        network.epoch = epoch
     return float(losses[0])

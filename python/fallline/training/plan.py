@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     epochs: int | None  # None: until the optimizer stops by itself
     sampler: Drawn | None  # None for batches from an iterable
     max_seconds: float
+    measured: tuple[str, ...]  # names of what an epoch measures
     callbacks: tuple[Callback, ...]
     verbose: Any
 
@@ -135,9 +136,12 @@ def plan(
         raise ValueError(message(OPERATION, "batch_size", got, expected))
     if isinstance(course.optimizer, FirstOrder):
         course.optimizer.rate(network.step)
-    acting = _checked_callbacks(callbacks, model, network.outputs, held_out is not None)
+    measured = ("loss", *(key for metric in model.metrics for key in metric.keys(network.outputs)))
+    if held_out is not None:
+        measured += tuple(f"val_{name}" for name in measured)
+    acting = _checked_callbacks(callbacks, measured)
     size = BATCH_SIZE if size is None else size
-    return Plan(network, names, train, held_out, size, epochs, drawn, seconds, acting, verbose)
+    return Plan(network, names, train, held_out, size, epochs, drawn, seconds, measured, acting, verbose)
 
 
 def _sampler(given: Any, shuffle: bool) -> Sampler:
@@ -192,13 +196,11 @@ def _split(data: Data, share: float) -> tuple[Data, Data | None]:
     return parts
 
 
-def _checked_callbacks(callbacks: Any, model: Network, outputs: int, validated: bool) -> tuple[Callback, ...]:
+def _checked_callbacks(callbacks: Any, measured: tuple[str, ...]) -> tuple[Callback, ...]:
     if isinstance(callbacks, Callback) or not np.iterable(callbacks):
         raise TypeError(message(OPERATION, "callbacks", f"is {callbacks!r}", "a list of Callback objects"))
     made = tuple(callbacks)
-    names = ["loss", *(key for metric in model.metrics for key in metric.keys(outputs))]
-    names += [f"val_{name}" for name in names] if validated else []
-    logged = [name for callback in made for name in getattr(callback, "logged", ())]
+    names, logged = [*measured], [name for callback in made for name in getattr(callback, "logged", ())]
     for i, callback in enumerate(made):
         if not isinstance(callback, Callback):
             got = f"is {callback!r}"

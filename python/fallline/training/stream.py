@@ -99,13 +99,14 @@ class StreamTrainer:
     """What ArrayTrainer is for arrays."""
 
     rows_per_epoch = None
-    ended = None
 
     def __init__(
         self, model: Model, network: _core.Network, stream: BatchStream, optimizer: FirstOrder
     ) -> None:
         self._model, self._network, self._stream, self._optimizer = model, network, stream, optimizer
         self._core = _core.StreamTrainer(network)
+        self._losses: list[float] = []
+        self.ended: str | None = None
         self._measured = Measured(bool(model.metrics))
 
     @property
@@ -118,22 +119,30 @@ class StreamTrainer:
         """Mean loss of the running epoch so far."""
         return self._core.running_loss
 
-    def run(self, epochs: int, batches: int, seconds: float) -> tuple[int, Float64Array]:
-        """Make updates until a limit is reached; return their rows, and the losses of the epochs that ended."""
+    @property
+    def losses(self) -> Float64Array:
+        """Of the epochs that the last run has finished, also if it raised."""
+        return np.array(self._losses)
+
+    def run(self, epochs: int, batches: int, seconds: float) -> int:
+        """Make updates until a limit is reached; return their rows."""
         until = time.perf_counter() + seconds
-        rows, losses = 0, []
+        rows, self._losses = 0, []
         for _ in range(batches):
             if not self._stream.more():
                 self._tell_end()
                 if self.batch:
-                    losses.append(self._core.finish_epoch())
+                    self._finish_epoch()
                 break
             rows += self._update(self._optimizer.rate(self._network.step))
             if self._stream.epoch_is_over(self.batch):
-                losses.append(self._core.finish_epoch())
-            if len(losses) == epochs or time.perf_counter() >= until:
+                self._finish_epoch()
+            if len(self._losses) == epochs or time.perf_counter() >= until:
                 break
-        return rows, np.array(losses)
+        return rows
+
+    def _finish_epoch(self) -> None:
+        self._losses.append(self._core.finish_epoch())
 
     def _update(self, rate: float) -> int:
         where = self._stream.where(self.batch)
@@ -147,6 +156,7 @@ class StreamTrainer:
 
     def _tell_end(self) -> None:
         self._model.stop_training = True
+        self.ended = "the batches are at their end"
         expected = f"steps_per_epoch={self._stream.steps}; training ends"
         got = f"gave {self.batch} batches for epoch {self._network.epoch}"
         warnings.warn(message(self._stream.operation, ARGUMENT, got, expected), stacklevel=7)
@@ -163,8 +173,9 @@ class StreamTrainer:
         kept = {} if output is None else {"outputs": output, "targets": data.y, "weights": data.weight}
         return {
             "taken": self._stream.taken,
-            "batch": self.batch,
+            "epoch": self._network.epoch,
             "row": self._network.row,
+            "batch": self.batch,
             "sums": self._core.sums,
             "kept": kept,
         }
@@ -177,9 +188,7 @@ class StreamTrainer:
                 expected = f"the {state['taken']} that were used before, and more"
                 raise ValueError(message(self._stream.operation, ARGUMENT, got, expected))
             self._stream.take()
-        self._network.row = state["row"]
-        loss_sum, weight_sum = state["sums"]
-        self._core.resume(loss_sum, weight_sum, state["batch"])
+        self._core.resume(state["epoch"], state["row"], state["batch"], state["sums"])
         if state["kept"]:
             self._measured.resume(state["kept"])
 
