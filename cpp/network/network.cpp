@@ -121,14 +121,16 @@ void Network<T>::get_parameter(int index, T* matrix) const {
 
 template <class T>
 void Network<T>::set_parameter(int index, const T* matrix) {
-  pack(parameters_[static_cast<std::size_t>(index)], kernels<T>().panel_width, matrix, weights_.data());
+  for (T* arena : {weights_.data(), average()})
+    if (arena) pack(parameters_[static_cast<std::size_t>(index)], kernels<T>().panel_width, matrix, arena);
   for (const Strip& strip : strips_)
     if (strip.parameter == index) layer(strip.layer).refresh(strip);
 }
 
 template <class T>
 void Network<T>::set_weights(const T* arena) {
-  std::copy_n(arena, arena_size(), weights_.data());
+  for (T* own : {weights_.data(), average()})
+    if (own) std::copy_n(arena, arena_size(), own);
   for (const Strip& strip : strips_) layer(strip.layer).refresh(strip);
 }
 

@@ -66,6 +66,7 @@ class Network {
   std::ptrdiff_t arena_size() const { return weights_.size(); }
 
   void get_parameter(int index, T* matrix) const;
+  // Weights that are given take the place of those before in their average, too.
   void set_parameter(int index, const T* matrix);
   // All parameters at once, in the layout of weights().
   void set_weights(const T* arena);

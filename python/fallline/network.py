@@ -217,7 +217,8 @@ class Network:
     def averaged(self) -> Iterator[None]:
         """Put the average of the weights in their place for a while, if the optimizer keeps one.
 
-        Meanwhile nothing may train or compile the model.
+        Meanwhile nothing may train or compile the model, or set its state. Copies and files made meanwhile hold what
+        is shown, as weights and as their average.
 
         Example:
             >>> import numpy as np

@@ -145,6 +145,8 @@ class StatefulNetwork(Network):
             for s, slot in enumerate(network.slots)
             for i, name in enumerate(names)
         }
+        if self._averaging:  # in the weights' place, it is its own average
+            arrays |= {f"{name}.average": arrays[name] for name in names}
         if self._course is not None:
             arrays |= self._course.get_state()
         return {"step": network.step, "epoch": network.epoch, "begun": network.row > 0, "arrays": arrays}
@@ -153,9 +155,10 @@ class StatefulNetwork(Network):
         """Go back to a get_state() of this model or of one declared alike.
 
         Raises:
-            RuntimeError: the model is not built.
+            RuntimeError: the model is not built, or shows its average.
             ValueError: the state of another model; this one is as it was.
         """
+        self._refuse_while_averaged("Model.set_state")
         self._restore(state, "Model.set_state", "state")
 
     def _restore(self, state: Mapping[str, Any], operation: str, argument: str) -> None:

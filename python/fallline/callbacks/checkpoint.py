@@ -15,6 +15,9 @@ from fallline.errors import message
 class ModelCheckpoint(Monitor):
     """Save the model after epochs; the file is replaced as a whole, so a crash leaves the one before.
 
+    Where the optimizer keeps an average of the weights, validation measures that; the file holds both, so that training
+    can go on from it, and `with model.averaged():` shows what was measured.
+
     Args:
         path: where to; may hold names of the logs and the epoch, e.g.
             "{epoch:03d}-{val_loss:.3f}.safetensors". Missing folders are made.

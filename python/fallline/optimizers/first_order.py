@@ -47,7 +47,8 @@ class FirstOrder(Optimizer):
         clip_value: largest absolute value of an entry of the gradient, or None.
         average: b in (0, 1): keep beside the weights w their exponentially weighted average a, corrected for
             its start: a ← a + (1 − b) / (1 − bᵗ) · (w − a) after update t = 1, 2, ... (Polyak & Juditsky 1992).
-            fit() validates with it, `with model.averaged():` puts it in the weights' place. Or None.
+            fit() validates with it, `with model.averaged():` puts it in the weights' place. Weights that are given,
+            by set_weights(), to a layer or by EarlyStopping, are their own average, which goes on from there. Or None.
     """
 
     assignable = frozenset({"learning_rate"})
