@@ -1,24 +1,30 @@
 """The networks every contestant trains, with seeded data and starting weights.
 
-The network is ReLU between layers; the loss is softmax cross-entropy, or mean squared error where the output
-is one wide. Rows are whole batches, so that a step is the same work for everyone and the mean over batches
-is the mean over rows.
+The loss is softmax cross-entropy, or mean squared error where the output is one wide. Rows are whole batches, so
+that a step is the same work for everyone and the mean over batches is the mean over rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data import TASKS, Data
+
 Weights = list[NDArray[np.float32]]
 """[kernel, bias, kernel, bias, ...] as in `Model.get_weights()`: kernels (inputs, units), biases (units,)."""
+KEPT = 0.9
+"""Share of the gradients' sum that momentum keeps, and of their mean square that RMSProp keeps."""
+GAINS = {"relu": 2**0.5, "sigmoid": 4.0}
+"""Standard deviation of a kernel times √inputs that keeps the size of values, or of the gradient of a sigmoid."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One network, its batch, its optimizer and how many rows make an epoch."""
+    """One network, what it learns, its batch, its optimizer, how many steps make an epoch and epochs a fit."""
 
     name: str
     widths: tuple[int, ...]
@@ -26,6 +32,9 @@ class Case:
     steps: int
     optimizer: str
     models: int = 1
+    activation: str = "relu"
+    task: str = "noise"
+    epochs: int = 1
 
     @property
     def rows(self) -> int:
@@ -40,7 +49,7 @@ class Case:
     @property
     def learning_rate(self) -> float:
         """The usual default of the optimizer."""
-        return {"sgd": 1e-2, "adam": 1e-3}[self.optimizer]
+        return {"sgd": 1e-2, "momentum": 1e-3, "adam": 1e-3, "rmsprop": 1e-3}[self.optimizer]
 
     @property
     def kernels(self) -> list[tuple[int, int]]:
@@ -62,23 +71,21 @@ class Case:
         """The same case with at most so many steps an epoch, for checks."""
         return replace(self, steps=min(steps, self.steps))
 
-    def data(self, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
-        """x (rows, inputs), made without temporaries; y integer classes (rows,) or targets (rows, 1)."""
-        generator = np.random.default_rng(seed)
-        x = np.empty((self.rows, self.widths[0]), np.float32)
-        generator.standard_normal(out=x, dtype=np.float32)
-        if self.loss == "mse":
-            noise = generator.standard_normal((self.rows, 1), dtype=np.float32)
-            return x, np.sign(x[:, :1] * x[:, 1:2]) + np.float32(0.1) * noise
-        # Labels nobody can learn keep the gradients away from denormal numbers; every class occurs.
-        return x, generator.permutation(np.arange(self.rows) % self.widths[-1])
+    def variant(self, optimizer: str, batch: int) -> Case:
+        """The same network with another optimizer and batch."""
+        return replace(self, name=f"{self.name}_{optimizer}_b{batch}", optimizer=optimizer, batch=batch)
+
+    def data(self, seed: int = 0) -> Data:
+        """The rows and targets of the task."""
+        return TASKS[self.task](np.random.default_rng(seed), self.rows, self.widths[0], self.widths[-1])
 
     def weights(self, seed: int = 1) -> Weights:
-        """He-normal kernels and small biases, the same for every contestant."""
+        """Normal kernels (He's for ReLU) and small biases, the same for every contestant."""
         generator = np.random.default_rng(seed)
         weights: Weights = []
         for n, m in self.kernels:
-            weights.append(generator.standard_normal((n, m), dtype=np.float32) * np.float32((2 / n) ** 0.5))
+            size = np.float32(GAINS[self.activation] / n**0.5)
+            weights.append(generator.standard_normal((n, m), dtype=np.float32) * size)
             weights.append(generator.standard_normal(m, dtype=np.float32) * np.float32(0.1))
         return weights
 
@@ -101,11 +108,27 @@ CASES = {
 MANY = {"many": Case("many", (8, 16, 16, 1), 32, 31, "adam", models=256)}
 """Networks of one kind, each from weights of its own, on the same rows."""
 
-ALL = CASES | MANY
+NETWORKS = (
+    Case("linear", (100, 256, 256, 256, 1), 64, 200, "adam", task="linear", epochs=60),
+    Case("separable", (100, 64, 64, 2), 64, 200, "adam", task="separable", epochs=60),
+    Case("mnist", (784, 128, 10), 64, 200, "adam", task="mnist", epochs=60),
+    Case("sigmoid", (100, *[64] * 10, 2), 64, 200, "adam", activation="sigmoid", task="separable", epochs=60),
+)
+
+CONVERGING = {
+    case.name: case
+    for network in NETWORKS
+    for optimizer in ("adam", "rmsprop", "momentum")
+    for batch in (1, 64)
+    for case in [network.variant(optimizer, batch)]
+}
+"""Fits that come to an end, where gradients vanish: units die, classes get separated."""
+
+ALL = CASES | MANY | CONVERGING
 
 
-def select(names: list[str] | None) -> list[Case]:
-    """The named cases, or all; an unknown name raises ValueError."""
-    if unknown := sorted(set(names or ()) - ALL.keys()):
-        raise ValueError(f"select: names has {', '.join(unknown)}; expected some of {', '.join(ALL)}")
-    return [ALL[name] for name in names or ALL]
+def select(names: list[str] | None, among: Mapping[str, Case]) -> list[Case]:
+    """The named cases of some, or all of them; an unknown name raises ValueError."""
+    if unknown := sorted(set(names or ()) - among.keys()):
+        raise ValueError(f"select: names has {', '.join(unknown)}; expected some of {', '.join(among)}")
+    return [among[name] for name in names or among]

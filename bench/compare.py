@@ -16,11 +16,12 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench.cases import ALL, Case, select
+from bench.cases import CASES, MANY, Case, select
 from bench.peak import fma_peak, supported
 from bench.peers import CONTESTANTS
 from bench.report import against_table, ratio_table, time_table
@@ -34,15 +35,13 @@ TOLERANCE = 1e-3
 
 def main() -> int:
     """Run the comparison; returns 1 where losses disagree."""
-    arguments = parse()
-    cases = select(arguments.cases)
-    workers = [Worker(name, arguments.threads) for name in ("fallline", *arguments.peers)]
-    for worker in workers:
-        if worker.reason:
-            print(f"left out: {worker.reason}", file=sys.stderr)
-    workers = [worker for worker in workers if not worker.reason]
+    cases, peers = CASES | MANY, [name for name in CONTESTANTS if name != "fallline"]
+    line = parser("python -m bench.compare", "fallline beside its peers", cases, peers)
+    line.add_argument("--against", type=Path, metavar="JSON", help="print ratios to an earlier result")
+    arguments = line.parse_args()
+    workers = start(arguments)
     result = describe(workers, arguments)
-    for case in cases:
+    for case in select(arguments.cases, cases):
         result["cases"][case.name] = run(case, workers, result, arguments)
         print(f"{case.name} done", file=sys.stderr)
     for worker in workers:
@@ -53,24 +52,38 @@ def main() -> int:
         print(ratio_table(result))
     if arguments.against:
         print(against_table(result, json.loads(arguments.against.read_text())))
-    if arguments.save:
-        arguments.save.write_text(json.dumps(result, indent=1) + "\n")
+    save(result, arguments)
     return int(any(case["disagree"] for case in result["cases"].values()))
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    peers = [name for name in CONTESTANTS if name != "fallline"]
-    parser = argparse.ArgumentParser(prog="python -m bench.compare", description="fallline beside its peers.")
-    parser.add_argument("--cases", nargs="+", metavar="CASE", choices=ALL, help=f"some of {' '.join(ALL)}")
-    parser.add_argument(
+def parser(
+    program: str, description: str, cases: Mapping[str, Case], peers: list[str]
+) -> argparse.ArgumentParser:
+    """The command line of an interleaved run."""
+    line = argparse.ArgumentParser(prog=program, description=description)
+    line.add_argument("--cases", nargs="+", metavar="CASE", choices=cases, help=f"some of {' '.join(cases)}")
+    line.add_argument(
         "--peers", nargs="*", choices=peers, default=peers, metavar="PEER", help=" ".join(peers)
     )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--save", type=Path, metavar="JSON", help="write the result")
-    parser.add_argument("--against", type=Path, metavar="JSON", help="print ratios to an earlier result")
-    return parser.parse_args()
+    line.add_argument("--threads", type=int, default=2)
+    line.add_argument("--rounds", type=int, default=7)
+    line.add_argument("--save", type=Path, metavar="JSON", help="write the result")
+    return line
+
+
+def start(arguments: argparse.Namespace) -> list[Worker]:
+    """A process for fallline and each peer that can take part."""
+    workers = [Worker(name, arguments.threads) for name in ("fallline", *arguments.peers)]
+    for worker in workers:
+        if worker.reason:
+            print(f"left out: {worker.reason}", file=sys.stderr)
+    return [worker for worker in workers if not worker.reason]
+
+
+def save(result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Write the result where it was asked for."""
+    if arguments.save:
+        arguments.save.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def describe(workers: list[Worker], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -104,17 +117,7 @@ def run(
     case: Case, workers: list[Worker], about: dict[str, Any], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Check that all compute the same losses, then time them in turn."""
-    losses = {}
-    for worker in workers:
-        try:
-            losses[worker.name] = worker.ask("check", case.name)
-            worker.ask("prepare", case.name)
-        except RuntimeError as error:
-            print(f"{case.name}: left out: {error}", file=sys.stderr)
-    workers = [worker for worker in workers if worker.name in losses]
-    disagree = disagreeing(losses)
-    if disagree:
-        print(f"{case.name}: losses differ: {disagree}", file=sys.stderr)
+    workers, disagree = prepare(case, workers)
     peak = fma_peak(about["target"], arguments.threads)
     rounds: dict[str, list[float]] = {worker.name: [] for worker in workers}
     for _ in range(arguments.rounds):
@@ -129,8 +132,25 @@ def run(
     }
 
 
+def prepare(case: Case, workers: list[Worker]) -> tuple[list[Worker], dict[str, list[float]]]:
+    """Set the case up in each that can; those, and whose losses differ."""
+    losses = {}
+    for worker in workers:
+        try:
+            losses[worker.name] = worker.ask("check", case.name)
+            worker.ask("prepare", case.name)
+        except RuntimeError as error:
+            print(f"{case.name}: left out: {error}", file=sys.stderr)
+    disagree = disagreeing(losses)
+    if disagree:
+        print(f"{case.name}: losses differ: {disagree}", file=sys.stderr)
+    return [worker for worker in workers if worker.name in losses], disagree
+
+
 def disagreeing(losses: dict[str, list[float]]) -> dict[str, list[float]]:
     """Contestants whose losses are not the first one's, with that one; empty where all agree."""
+    if not losses:
+        return {}
     first, expected = next(iter(losses.items()))
     wrong = {
         name: given

@@ -6,11 +6,8 @@ All start from the same weights on the same float32 arrays, keep ten pairs, and 
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +16,6 @@ from numpy.typing import NDArray
 WIDTHS = (784, 128, 10)
 ROWS = 10_000
 L2 = 1e-3
-
-
-def mnist() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The first images in [0, 1] and their labels; FileNotFoundError where FALLLINE_DATA names none."""
-    folder = Path(os.environ.get("FALLLINE_DATA", "")) / "mnist"
-
-    def read(name: str, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        with gzip.open(folder / f"train-{name}-ubyte.gz") as file:
-            return np.frombuffer(file.read(header + int(np.prod(shape)))[header:], np.uint8).reshape(shape)
-
-    images = read("images-idx3", 16, (ROWS, WIDTHS[0]))
-    return images / np.float32(255), read("labels-idx1", 8, (ROWS,)).astype(np.int64)
 
 
 def weights() -> list[NDArray[np.float32]]:

@@ -1,19 +1,20 @@
 """One class per contestant, all with the same three calls, each library imported only when its turn comes.
 
 Every one trains the same network on the same arrays in float32, gathers shuffled batches from memory, and is
-written the way that library runs fastest: torch eager with fused optimizers (torch.compile was slower on small
-networks), JAX with the whole epoch compiled as one scan.
+written the way that library runs fastest: torch eager, its optimizers fused where they can be (torch.compile was
+slower on small networks), JAX with the whole epoch compiled as one scan.
 """
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import Case, Weights
+from bench.cases import KEPT, Case, Weights
 
 
 class Contestant(Protocol):
@@ -35,15 +36,20 @@ class Fallline:
         import fallline as fl
 
         self.case, self.x, self.y, self.weights = case, x, y, weights
-        hidden = [fl.Dense(width, activation="relu") for width in case.widths[1:-1]]
+        hidden = [fl.Dense(width, activation=case.activation) for width in case.widths[1:-1]]
         output = fl.Dense(case.widths[-1], activation="softmax" if case.loss == "cross_entropy" else None)
         self.model = fl.Model([fl.Input(case.widths[0]), *hidden, output], seed=0)
-        self.optimizers = {"sgd": fl.SGD, "adam": fl.Adam}
+        self.optimizer = {
+            "sgd": fl.SGD,
+            "momentum": functools.partial(fl.SGD, momentum=KEPT),
+            "adam": fl.Adam,
+            "rmsprop": functools.partial(fl.RMSProp, rho=KEPT),
+        }[case.optimizer]
         self.reset()
 
     def reset(self) -> None:
         case = self.case
-        self.model.compile(self.optimizers[case.optimizer](learning_rate=case.learning_rate), loss=case.loss)
+        self.model.compile(self.optimizer(case.learning_rate), loss=case.loss)
         self.model.set_weights(self.weights)
 
     def train(self, epochs: int, shuffle: bool = True) -> NDArray[np.float64]:
@@ -70,7 +76,7 @@ class Numpy:
 
 
 class Torch:
-    """PyTorch, eager, fused optimizer."""
+    """PyTorch, eager, fused optimizer where there is one."""
 
     def __init__(self, case: Case, x: NDArray, y: NDArray, weights: Weights) -> None:
         import torch
@@ -78,20 +84,26 @@ class Torch:
         self.torch, self.case, self.weights = torch, case, weights
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
         layers: list[Any] = []
+        activation = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[case.activation]
         for n, m in case.kernels:
-            layers += [torch.nn.Linear(n, m), torch.nn.ReLU()]
+            layers += [torch.nn.Linear(n, m), activation()]
         self.model = torch.nn.Sequential(*layers[:-1])
         functional = torch.nn.functional
         self.loss = functional.cross_entropy if case.loss == "cross_entropy" else functional.mse_loss
+        self.optimizer_of = {
+            "sgd": functools.partial(torch.optim.SGD, fused=True),
+            "momentum": functools.partial(torch.optim.SGD, momentum=KEPT, fused=True),
+            "adam": functools.partial(torch.optim.Adam, fused=True),
+            "rmsprop": functools.partial(torch.optim.RMSprop, alpha=KEPT),
+        }[case.optimizer]
         self.reset()
 
     def reset(self) -> None:
-        torch, case = self.torch, self.case
+        torch = self.torch
         with torch.no_grad():
             for parameter, array in zip(self.model.parameters(), self.weights, strict=True):
                 parameter.copy_(torch.from_numpy(array.T))
-        optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[case.optimizer]
-        self.optimizer = optimizer(self.model.parameters(), lr=case.learning_rate, fused=True)
+        self.optimizer = self.optimizer_of(self.model.parameters(), lr=self.case.learning_rate)
 
     def train(self, epochs: int, shuffle: bool = True) -> NDArray[np.float64]:
         torch, case, model, loss_of, optimizer = self.torch, self.case, self.model, self.loss, self.optimizer
@@ -119,12 +131,18 @@ class Jax:
 
         self.jnp, self.case, self.weights = jnp, case, weights
         self.x, self.y = jnp.asarray(x), jnp.asarray(y)
-        self.optimizer = {"sgd": optax.sgd, "adam": optax.adam}[case.optimizer](case.learning_rate)
+        self.optimizer = {
+            "sgd": optax.sgd,
+            "momentum": functools.partial(optax.sgd, momentum=KEPT),
+            "adam": optax.adam,
+            "rmsprop": functools.partial(optax.rmsprop, decay=KEPT, eps_in_sqrt=False),
+        }[case.optimizer](case.learning_rate)
+        activate = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[case.activation]
         self.generator = np.random.default_rng(0)
 
         def loss_of(weights: list[Any], x: Any, y: Any) -> Any:
             for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
-                x = jax.nn.relu(x @ kernel + bias)
+                x = activate(x @ kernel + bias)
             outputs = x @ weights[-2] + weights[-1]
             if case.loss == "mse":
                 return jnp.mean((outputs - y) ** 2)

@@ -46,6 +46,19 @@ def ratio_table(result: Result) -> str:
     return table(["fallline is faster than", *peers, "GFLOP/s", "of the FMA peak"], rows)
 
 
+def pace_table(result: Result) -> str:
+    """Microseconds a step among the first epochs of a fit and among the last, and their ratio: medians."""
+    names = result["contestants"]
+    rows = []
+    for case, measured in result["cases"].items():
+        paces = [measured["microseconds"].get(name) for name in names]
+        cells = [
+            f"{digits(p['first'])} → {digits(p['last'])} ({p['ratio']:.2f}x)" if p else "-" for p in paces
+        ]
+        rows.append([case, *cells])
+    return table(["µs per step, first → last epochs", *names], rows)
+
+
 def against_table(result: Result, earlier: Result) -> str:
     """Earlier times over those of this run: above 1 is faster now; the peers show the machine's own drift."""
     names = [name for name in result["contestants"] if name in earlier["contestants"]]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.full_batch import CONTESTANTS, mnist, weights
+from bench.data import mnist
+from bench.full_batch import CONTESTANTS, ROWS, weights
 
 LIBRARIES = {"fallline": "fallline", "torch": "torch", "sklearn": "sklearn"}
 
@@ -21,7 +22,7 @@ def contestant(name: str) -> Any:
     """Set up; skipped where the library or the data are missing."""
     pytest.importorskip(LIBRARIES[name])
     try:
-        return CONTESTANTS[name](*mnist(), weights())
+        return CONTESTANTS[name](*mnist(ROWS), weights())
     except FileNotFoundError:
         pytest.skip("FALLLINE_DATA names no folder with mnist/ in it")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import Case, Weights
+from bench.cases import KEPT, Case, Weights
 
 
 class Twin:
@@ -27,13 +27,15 @@ class Twin:
         self.kernel_gradients, self.bias_gradients = views(case, self.gradient)
         self.values = [np.empty((batch, width), np.float32) for width in case.widths]
         self.deltas = [np.empty((batch, width), np.float32) for width in case.widths]
-        self.masks = [np.empty((batch, width), np.float32) for width in case.widths]
+        self.slopes = [np.empty((batch, width), np.float32) for width in case.widths]
         self.labels = np.empty((batch, *y.shape[1:]), y.dtype)
         self.row_starts = np.arange(batch) * case.widths[-1]
         self.picked = np.empty(batch, np.int64)
         self.column, self.picked_logits = np.empty((batch, 1), np.float32), np.empty(batch, np.float32)
         self.loss = self.cross_entropy if case.loss == "cross_entropy" else self.squared_error
-        self.update = self.adam if case.optimizer == "adam" else self.sgd
+        self.activate = getattr(self, case.activation)
+        self.derive = getattr(self, f"{case.activation}_derivative")
+        self.update = getattr(self, case.optimizer)
         self.reset(weights)
 
     def reset(self, weights: Weights) -> None:
@@ -70,18 +72,37 @@ class Twin:
             z = np.matmul(values[i], kernels[i], out=values[i + 1])
             np.add(z, self.biases[i], out=z)
             if i + 1 < last:
-                np.maximum(z, 0, out=z)
+                self.activate(z)
         loss = self.loss(values[last], deltas[last])
         for i in range(last - 1, -1, -1):
             np.matmul(values[i].T, deltas[i + 1], out=self.kernel_gradients[i])
             np.add.reduce(deltas[i + 1], axis=0, out=self.bias_gradients[i])
             if i:
                 np.matmul(deltas[i + 1], kernels[i].T, out=deltas[i])
-                # A float mask and a product: copyto(where=...) and putmask are ten times slower.
-                np.greater(values[i], 0, out=self.masks[i], casting="unsafe")
-                np.multiply(deltas[i], self.masks[i], out=deltas[i])
+                self.derive(values[i], self.slopes[i])
+                np.multiply(deltas[i], self.slopes[i], out=deltas[i])
         self.update()
         return loss
+
+    def relu(self, z: NDArray) -> None:
+        """max(z, 0)."""
+        np.maximum(z, 0, out=z)
+
+    def relu_derivative(self, a: NDArray, slope: NDArray) -> None:
+        """1 where a > 0: a float mask and a product, copyto(where=...) and putmask are ten times slower."""
+        np.greater(a, 0, out=slope, casting="unsafe")
+
+    def sigmoid(self, z: NDArray) -> None:
+        """1 / (1 + exp(−z)) as (1 + tanh(z / 2)) / 2, which does not overflow."""
+        np.multiply(z, 0.5, out=z)
+        np.tanh(z, out=z)
+        np.multiply(z, 0.5, out=z)
+        np.add(z, 0.5, out=z)
+
+    def sigmoid_derivative(self, a: NDArray, slope: NDArray) -> None:
+        """(1 − a) a."""
+        np.subtract(1, a, out=slope)
+        np.multiply(slope, a, out=slope)
 
     def cross_entropy(self, logits: NDArray, delta: NDArray) -> float:
         """Mean of log(Σ exp(z)) − z[label]; its gradient (softmax − one-hot) / batch goes into delta."""
@@ -110,6 +131,26 @@ class Twin:
         """w ← w − η g."""
         np.multiply(self.gradient, self.case.learning_rate, out=self.gradient)
         np.subtract(self.flat, self.gradient, out=self.flat)
+
+    def momentum(self) -> None:
+        """b ← μ b + g, w ← w − η b."""
+        np.multiply(self.m, KEPT, out=self.m)
+        np.add(self.m, self.gradient, out=self.m)
+        np.multiply(self.m, self.case.learning_rate, out=self.scratch)
+        np.subtract(self.flat, self.scratch, out=self.flat)
+
+    def rmsprop(self, epsilon: float = 1e-8) -> None:
+        """s ← ρ s + (1 − ρ) g², w ← w − η g / (√s + ε)."""
+        v, g, scratch = self.v, self.gradient, self.scratch
+        np.multiply(g, g, out=scratch)
+        np.multiply(scratch, 1 - KEPT, out=scratch)
+        np.multiply(v, KEPT, out=v)
+        np.add(v, scratch, out=v)
+        np.sqrt(v, out=scratch)
+        np.add(scratch, epsilon, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        np.multiply(scratch, self.case.learning_rate, out=scratch)
+        np.subtract(self.flat, scratch, out=self.flat)
 
     def adam(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
         """Kingma & Ba 2015, algorithm 1; (1 − β) moves into the step's scalars, two passes fewer."""

@@ -60,6 +60,7 @@ class Session:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.case: Any = None
         self.current: Any = None
         self.epochs = 1
 
@@ -101,13 +102,23 @@ class Session:
         self.current.train(self.epochs)
         return (time.perf_counter() - start) / self.epochs
 
+    def fit(self) -> tuple[list[float], list[float]]:
+        """Seconds and mean loss of each epoch of a fit from the starting weights to the end."""
+        self.current.reset()
+        seconds, losses = [], []
+        for _ in range(self.case.epochs):
+            start = time.perf_counter()
+            losses += self.current.train(1).tolist()
+            seconds.append(time.perf_counter() - start)
+        return seconds, losses
+
     def contestant(self, case_name: str, steps: int | None = None) -> Any:
         """The library with the case, or its first steps, set up in it."""
         from bench.cases import ALL
         from bench.many import CONTESTANTS as OF_MANY
         from bench.peers import CONTESTANTS
 
-        case = ALL[case_name] if steps is None else ALL[case_name].shortened(steps)
+        self.case = case = ALL[case_name] if steps is None else ALL[case_name].shortened(steps)
         x, y = case.data()
         if case.models == 1:
             return CONTESTANTS[self.name](case, x, y, case.weights())
