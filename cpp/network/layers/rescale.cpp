@@ -20,12 +20,12 @@ class Rescale final : public Layer<T> {
         exact_offset_(each(spec, "offset", inputs)) {}
 
   void read(const Source& rows, const std::int64_t* index, Panels<T> x, int begin, int end) const override {
-    Layer<T>::read(rows, index, x, begin, end);  // and zeros beyond the last column
     if constexpr (std::is_same_v<T, float>) {
       if (rows.type == SourceType::float64) return read_exactly<double>(rows, index, x, begin, end);
       if (rows.type == SourceType::int32) return read_exactly<std::int32_t>(rows, index, x, begin, end);
       if (rows.type == SourceType::int64) return read_exactly<std::int64_t>(rows, index, x, begin, end);
     }
+    Layer<T>::read(rows, index, x, begin, end);
     this->kernels().affine(x, scale_.data(), offset_.data(), x, this->inputs(), begin, end);
   }
 
@@ -46,13 +46,16 @@ class Rescale final : public Layer<T> {
     for (int r = begin; r < end; ++r) {
       const char* in = static_cast<const char*>(rows.data) + (index ? index[r] : r) * rows.row_stride;
       T* out = x.data + static_cast<std::ptrdiff_t>(r) * width;
-      for (int c = 0; c < this->inputs(); c += width, out += x.stride)
-        for (int i = c; i < std::min(c + width, this->inputs()); ++i, in += rows.column_stride) {
+      for (int c = 0; c < this->inputs(); c += width, in += width * rows.column_stride, out += x.stride) {
+        const int n = std::min(width, this->inputs() - c);
+        const double *scale = exact_scale_.data() + c, *offset = exact_offset_.data() + c;
+        for (int i = 0; i < n; ++i) {
           From value;
-          std::memcpy(&value, in, sizeof value);
-          const auto at = static_cast<std::size_t>(i);
-          out[i - c] = static_cast<T>(static_cast<double>(value) * exact_scale_[at] + exact_offset_[at]);
+          std::memcpy(&value, in + i * rows.column_stride, sizeof value);
+          out[i] = static_cast<T>(static_cast<double>(value) * scale[i] + offset[i]);
         }
+        std::fill(out + n, out + width, T(0));
+      }
     }
   }
 
