@@ -368,6 +368,19 @@ def test_targets_are_put_in_order(data):
         model.evaluate(X, Y[["u", "v"]])
 
 
+def test_a_single_column_of_targets_needs_no_name(data):
+    X, y = data
+    model = network()
+    model.fit(X, pd.DataFrame({"price": y}))
+    assert model.evaluate(X, pd.DataFrame({"cost": y})) == model.evaluate(X, y)
+
+
+def test_a_lazy_table_is_refused(data):
+    lazy = of_polars({"a": data[0][:, 0]}).lazy()
+    with refuses(TypeError, "X has dtype object"):
+        network().fit(lazy, data[1])
+
+
 def test_names_cost_predictions_from_arrays_nothing(data):
     X, y = data
     model, twin = network(), network()
@@ -389,7 +402,7 @@ def test_a_confusion_matrix_takes_columns():
         pd.Series([False, True, False, False], dtype="boolean"),
     )
     np.testing.assert_array_equal(fl.confusion_matrix(true, found), [[2, 0], [1, 1]])
-    with refuses(TypeError, "y_true has 1 missing"):
+    with refuses(TypeError, "y_true has 1 of 2 values missing"):
         fl.confusion_matrix(true.where(true == 0, pd.NA).iloc[:2], found[:2])
     with refuses(ValueError, "masked"):
         fl.confusion_matrix(np.ma.masked_equal([0, 1], 1), [0, 1])

@@ -230,6 +230,24 @@ def test_masked_elements_are_refused_wherever_they_are_given(data):
         line().fit(np.ones((2, 1)), [1.0, np.ma.masked])
 
 
+class Variable:
+    """As files of netCDF have them: an array when it is asked for one, with a mask."""
+
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def test_a_mask_behind_an_array_is_seen(data):
+    X, y = data
+    with refuses(ValueError, "X has 2 masked elements"):
+        network().fit(Variable(np.ma.masked_array(X, np.arange(X.size).reshape(X.shape) < 2)), y)
+    with refuses(ValueError, "X has 1 masked elements"):
+        network().fit([*X.tolist()[:-1], np.ma.masked_array(X[-1], [True, False, False])], y)
+
+
 def test_a_refused_mask_has_changed_nothing(data):
     X, y = data
     model = network()

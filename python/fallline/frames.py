@@ -19,7 +19,7 @@ SHOWN = 6  # names in a message
 
 
 class Names(NamedTuple):
-    """What the columns of X and of y are called, where a model has learned from tables.
+    """What the columns of X and of y are called, where a model has learned from tables; one of y needs no name.
 
     Later tables give their columns in this order, whatever their own; arrays are taken as they are.
     """
@@ -29,7 +29,8 @@ class Names(NamedTuple):
 
     def learned(self, X: Any, y: Any) -> Names:
         """Return these, with the names of X and y where there are none yet."""
-        return Names(self.columns or names(X), self.targets or names(y))
+        targets = self.targets or names(y) or ()
+        return Names(self.columns or names(X), targets if len(targets) > 1 else None)
 
     def plain(self) -> list[list[str] | None]:
         """Return them as JSON holds them."""
@@ -74,7 +75,8 @@ def as_array(value: Any, operation: str, argument: str, order: tuple[str, ...] |
     own = names(value)
     if own is not None:
         return _table(value, _places(own, order, operation, argument), operation, argument)
-    if any(hasattr(type(value), name) for name in ("isna", "null_count")):
+    kind = type(value)
+    if hasattr(kind, "__array__") and (hasattr(kind, "isna") or hasattr(kind, "null_count")):
         return _column(value, operation, argument)
     return unmasked(operation, argument, value)
 
@@ -125,6 +127,7 @@ def _column(column: Any, operation: str, argument: str, where: str = "") -> Arra
     if array.dtype == object and all(isinstance(value, numbers.Real | Decimal | np.bool_) for value in array):
         array = array.astype(np.float64)
     if missing or array.dtype.kind not in "fiub":
-        got = f"has {missing} missing values{where}" if missing else f"has dtype {dtype}{where}"
+        gaps = f"has {missing} of {len(array)} values missing{where}"
+        got = gaps if missing else f"has dtype {dtype}{where}"
         raise TypeError(message(operation, argument, got, "a number in each row"))
     return array
