@@ -67,6 +67,18 @@ def test_timestamps_keep_their_digits(dtype, fallline, tmp_path, rng):
     assert np.corrcoef(answers, np.sin((t - 1.7e9) / 60))[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e160, 1e-160])
+def test_numbers_whose_squares_are_beyond_floats(size, fallline, tmp_path, rng):
+    x = rng.normal(size=400)
+    written(tmp_path / "t.csv", ["x", "y"], [[repr(size * v), repr(size * (2 * v + 3))] for v in x.tolist()])
+    status, out, err = fallline("train", "--data", "t.csv", "--target", "y", "--layers", "8", "--epochs", 60)
+    assert status == 0, err
+    assert float(re.search(r"R² (-?[\d.]+)", out)[1]) > 0.99
+    assert fallline("predict", "t.safetensors", "t.csv")[0] == 0
+    found = np.array(predictions(tmp_path), float) / size
+    assert np.corrcoef(found, 2 * x + 3)[0, 1] > 0.99
+
+
 # --- what a target is ---
 
 PRICES = [str(1000 + 7 * i) for i in range(200)]
@@ -154,6 +166,17 @@ def test_classes_come_back_as_they_were_written(kind, fallline, tmp_path, rng):
     expected = [name.removesuffix(".0") for name in names]
     assert set(predictions(tmp_path)) == set(expected)
     assert np.mean([p == expected[c] for p, c in zip(predictions(tmp_path), classes, strict=True)]) > 0.9
+
+
+def test_classes_of_arrays_come_back_as_they_were(fallline, tmp_path, rng):
+    codes, words = (np.array(names)[rng.integers(0, 2, 100)] for names in (["007", "042"], ["nord", "süd"]))
+    for y in (codes, words, np.char.encode(words, "utf-8")):
+        np.savez(tmp_path / "c.npz", X=rng.normal(size=(100, 2)), y=y)
+        assert fallline("train", "--data", "c.npz", *QUICK)[0] == 0
+        assert fallline("predict", "c.safetensors", "c.npz")[0] == 0
+        assert set(predictions(tmp_path)) <= {"007", "042", "nord", "süd"}
+    np.savez(tmp_path / "c.npz", X=rng.normal(size=(100, 2)), y=np.ones(100, complex))
+    assert "complex128" in fallline("train", "--data", "c.npz", *QUICK)[2]
 
 
 def test_a_class_may_be_written_as_another_number_later(fallline, tmp_path, rng):

@@ -162,6 +162,9 @@ def _rows(operation: str, x: NDArray[Any], y: NDArray[Any] | None) -> Rows:
     _require_finite(operation, "data", x)
     if y is not None:
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.dtype.kind not in "biufSU":
+            raise ValueError(message(operation, "labels", f"have dtype {y.dtype}", "numbers or text"))
+        y = np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
         if y.shape != (len(x),):
             raise ValueError(
                 message(operation, "labels", f"have shape {y.shape}", f"({len(x)},), one for each row")

@@ -101,7 +101,7 @@ def _read(
     if repeated:
         raise ValueError(message(str(path), "columns", f"hold {repeated[0]!r} twice", "different names"))
 
-    has_index = has_header and names[0] in _UNNAMED
+    has_index = has_header and names[0] in _UNNAMED and names[0] != target
     wanted = columns or [name for name in names[has_index:] if name != target]
     if columns and not has_header and len(names) == len(columns):
         names = list(columns)  # a bare table of just these columns

@@ -45,7 +45,8 @@ class Task:
             kind = _kind(different, values, len(y))
         if kind == "classification" or values is None:
             return cls("classification", target, classes=tuple(map(_class_name, different)))
-        return cls(kind, target, mean=float(values.mean()), deviation=float(values.std()))
+        mean, deviation = moments(values)
+        return cls(kind, target, mean=float(mean), deviation=float(deviation))
 
     @classmethod
     def of(cls, model: Model) -> Task | None:
@@ -90,9 +91,10 @@ class Task:
             truths = np.array([self._class(value) for value in different])
             return f"accuracy {np.mean(answers == truths[at]):.2%}"
         truth = _numbers(y)
-        error = np.mean((answers - truth) ** 2)
-        variance = truth.var()
-        return f"RMSE {np.sqrt(error):.6g}" + (f", R² {1 - error / variance:.4f}" if variance > 0 else "")
+        error = np.mean(((answers - truth) / self.deviation) ** 2)
+        variance = (moments(truth)[1] / self.deviation) ** 2
+        told = f"RMSE {self.deviation * np.sqrt(error):.6g}"
+        return told + (f", R² {1 - error / variance:.4f}" if variance > 0 else "")
 
     def _class(self, value: Any) -> str:
         """The class that a target names; a number may be written in another way than in training."""
@@ -101,6 +103,14 @@ class Task:
             return name
         same = [known for known in self.classes if is_number(known) and float(known) == float(name)]
         return same[0] if len(same) == 1 else name
+
+
+def moments(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each column, whose squares may be beyond the range of floats."""
+    largest = np.abs(x).max(axis=0).astype(np.float64)
+    size = np.ldexp(1.0, np.frexp(largest)[1] - 1)  # a power of two, which rounds nothing
+    scaled = x / size
+    return scaled.mean(axis=0) * size, scaled.std(axis=0) * size
 
 
 def text_among_numbers(y: NDArray[Any], kind: Kind | None) -> int | None:

@@ -19,7 +19,7 @@ from fallline.cli.arrays import Dataset, Rows, read_digits, read_idx_folder, rea
 from fallline.cli.files import add_force, checked_input, checked_output, is_archive, is_table
 from fallline.cli.picture import draw
 from fallline.cli.tables import read_csv
-from fallline.cli.tasks import Kind, Task
+from fallline.cli.tasks import Kind, Task, moments
 from fallline.declaration import known_names
 from fallline.errors import message
 from fallline.frames import Names
@@ -215,8 +215,7 @@ def _rescale(x: NDArray[Any]) -> fl.Rescale:
     """Pixels to [0, 1]; measured columns to mean 0 and deviation 1, constant ones to 0."""
     if x.dtype == np.uint8:
         return fl.Rescale(1 / max(1, int(x.max())))
-    mean = x.mean(axis=0, dtype=np.float64)
-    deviation = x.std(axis=0, dtype=np.float64)
+    mean, deviation = moments(x)
     scale = 1 / np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0)
     return fl.Rescale(scale, offset=-mean * scale)
 
