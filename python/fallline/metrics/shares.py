@@ -22,7 +22,7 @@ AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
 
 def _share_or_nan(value: Any, kind: str) -> float:
-    is_nan = isinstance(value, float) and math.isnan(value)
+    is_nan = isinstance(value, float | np.floating) and math.isnan(value)
     return math.nan if is_nan else number(kind, "zero_division", value, low=0, high=1)
 
 
