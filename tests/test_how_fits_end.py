@@ -11,7 +11,7 @@ import pytest
 
 import fallline as fl
 from cases.fleet import classifier
-from helpers import Scripted
+from helpers import Scripted, refuses
 from streams import cut, network
 
 KEYS = ["loss", "accuracy", "largest", "val_loss", "val_accuracy", "val_largest"]
@@ -196,3 +196,25 @@ def test_a_callback_of_ones_own_may_end_it(blobs):
     history = network().fit(explode(blobs, 1), epochs=5, callbacks=[Calm()])
     assert history.stop_reason.startswith("Model.fit: the loss is not finite in epoch 1, batch 2")
     assert history.epoch == [0, 1]
+
+
+def test_a_fit_that_blew_up_is_diagnosed_by_what_it_measured(blobs):
+    model = network()
+    options = {"epochs": 5, "validation_data": blobs}
+    history = model.fit(explode(blobs, 3), **options, callbacks=[fl.TerminateOnNonFinite()])
+    whole = fl.History()
+    for i, epoch in enumerate(history.epoch[:-1]):
+        whole.add(epoch, {name: values[i] for name, values in history.history.items()})
+    assert fl.diagnose(history) == fl.diagnose(whole)
+    at_once = network().fit(explode(blobs, 0), **options, callbacks=[fl.TerminateOnNonFinite()])
+    for record in (at_once, network().fit(*blobs, epochs=0)):
+        with refuses(ValueError, "no epochs"):
+            fl.diagnose(record)
+
+
+def test_models_without_an_epoch_have_their_lines(blobs, capsys):
+    models = [classifier(8, seed=i) for i in range(2)]
+    fl.fit_many(models, *blobs, epochs=[0, 1], verbose=2)
+    lines = sorted(capsys.readouterr().out.splitlines())
+    assert lines[0].split() == ["model", "0", "0", "epochs"]
+    assert lines[1].startswith("model 1  1 epochs  loss ")

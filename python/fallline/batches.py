@@ -115,7 +115,7 @@ def checked(
     number = -1
     for number, batch in enumerate(batches):
         where = f"{operation}({argument}[{number}])"
-        network, data = model.data(*unpacked(batch, where), where, measured=True)
+        network, data = model.data(*unpacked(batch, where), where, measured=True, part=True)
         model.adopt(network)
         yield data, where
     if number < 0:
@@ -127,6 +127,11 @@ def empty(operation: str, argument: str) -> ValueError:
     return ValueError(message(operation, argument, "gives no batches", "at least one"))
 
 
+def weightless(operation: str, argument: str) -> ValueError:
+    """Return the error for batches whose rows all have the weight 0."""
+    return ValueError(message(operation, argument, "gives weights that are all 0", "at least one > 0"))
+
+
 def measure(model: Network, batches: Iterable[Any], operation: str, argument: str) -> dict[str, float]:
     """Return evaluate() of all batches together."""
     sums, measured = (0.0, 0.0), Measured(bool(model.metrics))
@@ -135,6 +140,8 @@ def measure(model: Network, batches: Iterable[Any], operation: str, argument: st
         output = measured.room(data, network.outputs, model.dtype, where)
         sums = network.add_losses(*data, *sums, output)
         measured.add(data, output)
+    if sums[1] == 0:
+        raise weightless(operation, argument)
     return {"loss": model._built(operation).total_loss(*sums)} | model.scores(*measured.joined())
 
 

@@ -164,17 +164,19 @@ class ClassWeights(NamedTuple):
         return table
 
 
-def as_weights(value: Any, factors: Array | None, operation: str, dtype: str, y: Array) -> Array | None:
-    """Return the sample weights times factors (n,), or None for all alike."""
+def as_weights(
+    value: Any, factors: Array | None, operation: str, dtype: str, y: Array, *, part: bool = False
+) -> Array | None:
+    """Return the sample weights times factors (n,), or None for all alike; those of a part may all be 0."""
     if value is None:
         return None if factors is None else factors.astype(dtype)
     weight = as_numbers(value, operation, "sample_weight")
     if weight.shape != (len(y),):
         got = f"has shape {weight.shape}"
         raise ValueError(message(operation, "sample_weight", got, f"({len(y)},), one for each row of X"))
-    if not (weight.min() >= 0 and 0 < weight.sum(dtype=np.float64) < np.inf):
+    total = weight.sum(dtype=np.float64)
+    if not (weight.min() >= 0 and total < np.inf and (part or total > 0)):
         got = f"goes from {weight.min()} to {weight.max()}"
-        raise ValueError(
-            message(operation, "sample_weight", got, "finite numbers >= 0, at least one of them > 0")
-        )
+        least = "" if part else ", at least one of them > 0"
+        raise ValueError(message(operation, "sample_weight", got, f"finite numbers >= 0{least}"))
     return (weight if factors is None else weight * factors).astype(dtype)

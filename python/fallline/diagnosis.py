@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from fallline.checks import number
@@ -78,8 +79,9 @@ def diagnose(history: History, target: float | None = None, *, monitor: str = "l
     """
     if not isinstance(history, History):
         raise TypeError(message("diagnose", "history", f"is {history!r}", "the History that fit() returned"))
-    measured = history.history
-    if not measured:
+    # An epoch that ended in a loss which is not finite has measured nothing.
+    measured = {name: [v for v in values if not math.isnan(v)] for name, values in history.history.items()}
+    if not any(measured.values()):
         raise ValueError(message("diagnose", "history", "has no epochs", "at least one"))
     trained = [name for name in measured if not name.startswith("val_")]
     if monitor not in trained:

@@ -313,12 +313,13 @@ class Network:
         *,
         class_weight: ClassWeights | None = None,
         measured: bool = False,
+        part: bool = False,
         network: _core.Network | None = None,
         names: Names | None = None,
     ) -> tuple[_core.Network, Data]:
         """Return data checked against the loss, the names and the network: those given, or the own.
 
-        A network that is new is for adopt(); measured: against the metrics too.
+        A network that is new is for adopt(); measured: against the metrics too; part: of rows that count together.
         """
         _, loss = self._compiled(operation)
         network, names = network or self._network, names or self.names
@@ -332,7 +333,7 @@ class Network:
         factors = None
         if class_weight is not None:
             factors = class_weight.factors(targets, loss, network.outputs, operation)
-        weight = as_weights(sample_weight, factors, operation, self.dtype, targets)
+        weight = as_weights(sample_weight, factors, operation, self.dtype, targets, part=part)
         return network, Data(rows, targets, weight)
 
     def __repr__(self) -> str:

@@ -154,7 +154,8 @@ class LinesOfMany(SilentMany):
         """Print what those that have ended measured last."""
         for i in [i for i in self._open if left[i] == 0]:
             record = histories[i]
-            measured = "  ".join(f"{name} {values[-1]:.4g}" for name, values in record.history.items())
+            lists = record.history.items()
+            measured = "  ".join(f"{name} {values[-1]:.4g}" for name, values in lists if values)
             why = f"  ({record.stop_reason})" if record.stop_reason else ""
             say(f"model {i}  {len(record.epoch)} epochs  {measured}{why}")
             self._open.remove(i)

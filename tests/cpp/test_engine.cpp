@@ -266,7 +266,8 @@ TEST(a_loss_that_is_not_finite_throws_and_leaves_the_weights) {
       std::vector<double> losses;
       Trainer<float> trainer = trainer_on(*net, rows.shared(), 60, "sequential", route);
       CHECK_THROWS(NonFiniteLoss, trainer.run({0.01}, epochs(1), losses));
-      trainer_on(*expected, clean.shared(), 60, "sequential", route).run({0.01}, batches(2), losses);
+      Trainer<float> other = trainer_on(*expected, clean.shared(), 60, "sequential", route);
+      other.run({0.01}, batches(2), losses);
       CHECK(state(*net) == state(*expected));
       CHECK_THROWS(NonFiniteLoss, trainer.run({0.01}, epochs(1), losses));
       CHECK(state(*net) == state(*expected));

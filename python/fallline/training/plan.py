@@ -103,7 +103,7 @@ def plan(
         by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
         train = BatchStream(X, steps, epochs, OPERATION, by_class)
         first = train.first()
-        network, _ = model.data(*first, train.where(0), class_weight=by_class, measured=True)
+        network, _ = model.data(*first, train.where(0), class_weight=by_class, measured=True, part=True)
         names = model.names.learned(*first[:2])
     else:
         if steps is not None:
@@ -173,7 +173,8 @@ def _held_out(model: Network, given: Any, network: _core.Network, names: Names) 
             raise ValueError(message(OPERATION, argument, got, "a list of batches, or what starts anew"))
         where = f"{OPERATION}({argument}[0])"
         for first in batches_of:
-            model.data(*batches.unpacked(first, where), where, measured=True, network=network, names=names)
+            parts = batches.unpacked(first, where)
+            model.data(*parts, where, measured=True, part=True, network=network, names=names)
             return given
         raise batches.empty(OPERATION, argument)
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):

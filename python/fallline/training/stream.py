@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core
-from fallline.batches import Measured, empty, unpacked
+from fallline.batches import Measured, empty, unpacked, weightless
 from fallline.errors import message
 
 if TYPE_CHECKING:
@@ -142,13 +142,18 @@ class StreamTrainer:
         return rows
 
     def _finish_epoch(self) -> None:
+        _, weight, _ = self._core.sums
+        if weight == 0:
+            raise weightless(self._stream.operation, ARGUMENT)
         self._losses.append(self._core.finish_epoch())
 
     def _update(self, rate: float) -> int:
         where = self._stream.where(self.batch)
         batch = unpacked(self._stream.take(), where)
         by_class = self._stream.class_weight
-        _, data = self._model.data(*batch, where, class_weight=by_class, measured=True, network=self._network)
+        _, data = self._model.data(
+            *batch, where, class_weight=by_class, measured=True, part=True, network=self._network
+        )
         output = self._measured.room(data, self._network.outputs, self._model.dtype, where)
         self._core.train(*data, rate, output)
         self._measured.add(data, output)
