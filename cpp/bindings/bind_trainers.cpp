@@ -40,6 +40,16 @@ class PyTrainer : public Closable<Trainer> {
     visit([&](auto& trainer) { trainer.resume(epoch, row, as_sums(sums)); });
   }
 
+  py::tuple drawn() const {
+    return visit([]<class T>(Trainer<T>& trainer) -> py::tuple {
+      const auto drawn = trainer.drawn();
+      return py::make_tuple(PySampler::as_vector(drawn.rows), PySampler::as_vector(drawn.weights));
+    });
+  }
+  void set_drawn(const std::vector<std::int64_t>& rows, const std::vector<double>& weights) const {
+    visit([&]<class T>(Trainer<T>& trainer) { trainer.set_drawn({rows, {weights.begin(), weights.end()}}); });
+  }
+
   py::tuple run(const std::vector<double>& rates, std::int64_t max_epochs, std::int64_t max_batches,
                 double max_seconds) {
     if (rates.empty()) throw py::value_error("Trainer.run: learning_rates has length 0; expected at least one");
@@ -102,6 +112,8 @@ void bind_trainers(py::module_& m, py::class_<PyNetwork>& network) {
       .def_property_readonly("running_loss", &PyTrainer::running_loss)
       .def_property_readonly("sums", &PyTrainer::sums)
       .def("resume", &PyTrainer::resume, py::arg("epoch"), py::arg("row"), py::arg("sums"))
+      .def_property_readonly("drawn", &PyTrainer::drawn)
+      .def("set_drawn", &PyTrainer::set_drawn, py::arg("rows"), py::arg("weights"))
       .def("run", &PyTrainer::run, py::arg("learning_rates"), py::arg("max_epochs"), py::arg("max_batches"),
            py::arg("max_seconds"))
       .def_property_readonly("losses", &PyTrainer::losses)

@@ -122,20 +122,22 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
   const int outputs = network_.layer(depth - 1).outputs();
   const Objective& objective = network_.objective();
   const bool weighs = !data_.weights.empty() || (sampler_ && sampler_->weighs());
-  T* const kept = kept_.size() > 0 ? kept_.data() : predictions_;
-  const std::int64_t* const places = kept_.size() > 0 ? nullptr : index;
-  if (predictions_ && objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
+  const std::int64_t place = sampler_ ? index - order_ : 0;
+  T* const kept = predictions_ ? predictions_ + place * outputs : nullptr;
+  const std::int64_t* const rows_kept = sampler_ ? nullptr : index;
+  if (kept && objective.from_logits) kernels_.scatter(y, outputs, kept, rows_kept, begin, end);
   for (int r = begin; r < end && (weighs || !data_.labels.empty()); ++r) {
     const auto row = static_cast<std::size_t>(index[r]), slot = static_cast<std::size_t>(r);
     if (!data_.labels.empty()) work_.labels[slot] = data_.labels[row];
     if (weighs) work_.weight[slot] = sampler_ ? sampled_weight(index[r]) : data_.weights[row];
+    if (drawn_weights_) drawn_weights_[place + r] = work_.weight[slot];
   }
   if (data_.labels.empty()) kernels_.gather(data_.y, index, outputs, work_.target, begin, end);
   network_.loss_rows({y, work_.delta[static_cast<std::size_t>(depth - 1)], work_.target,
                       data_.labels.empty() ? nullptr : work_.labels.data(), weighs ? work_.weight.data() : nullptr,
                       scale, outputs, work_.loss.data(), objective.hyper.data()},
                      begin, end);
-  if (predictions_ && !objective.from_logits) kernels_.scatter(y, outputs, kept, places, begin, end);
+  if (kept && !objective.from_logits) kernels_.scatter(y, outputs, kept, rows_kept, begin, end);
   bool finite = true;
   for (int r = begin; r < end; ++r) finite &= std::isfinite(work_.loss[static_cast<std::size_t>(r)]);
   if (!finite) not_finite_.store(true, std::memory_order_relaxed);
@@ -276,7 +278,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
     if (not_finite_.load(std::memory_order_relaxed)) return Result::not_finite;
     if (thread == 0) {
       for (int r = 0; r < piece; ++r) loss_sum += work_.loss[static_cast<std::size_t>(r)];
-      if (sampler_) finish_sampled(index, done, piece, rows);
+      if (!row_squares_.empty()) teach_sampler(index, done, piece, rows);
     }
     const bool complete = done + piece == rows;
     T* cache = cache_[static_cast<std::size_t>(thread)].data();

@@ -63,11 +63,12 @@ class Step {
   void plan(int threads);
   // Give a batch up, before it changes anything, once interrupts are counted beyond this.
   void stop_beyond(std::uint64_t interrupts) { interrupts_ = interrupts; }
-  // (n, outputs), receives what the last layer put out for each row; or nullptr.
+  // (n, outputs), receives what the last layer put out for each row, or for each place of the epoch's order if its
+  // sampler repeats rows; or nullptr.
   void keep_predictions(T* predictions) { predictions_ = predictions; }
-  // Batches are drawn by this sampler, which must outlive the step: rows get its factors, and if it learns it is told
-  // of their gradients just before an update.
-  void sample_by(Sampler& sampler);
+  // Batches lie in this order, drawn by this sampler, and both must outlive the step: rows get its factors, and if it
+  // learns it is told of their gradients just before an update. drawn_weights receives those of each place; or nullptr.
+  void sample_by(Sampler& sampler, const std::int64_t* order, T* drawn_weights);
   // The first layer (as the user counts them) whose output is not finite on this batch, or -1 if the data is not.
   int first_bad_layer(const std::int64_t* index, int rows);
 
@@ -97,7 +98,7 @@ class Step {
   void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
   T sampled_weight(std::int64_t row) const;
   void measure_rows(const Pass& pass);
-  void finish_sampled(const std::int64_t* index, int first_row, int rows, int of_batch);
+  void teach_sampler(const std::int64_t* index, int first_row, int rows, int of_batch);
   void prepare(Team& team, const Pass& pass);
   void set_rates(int thread, std::uint64_t number, double learning_rate);
   void finish_update(const Work& work, const Rates& rates);
@@ -124,10 +125,11 @@ class Step {
   std::vector<double> penalties_, squares_;  // of each strip
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
   T* predictions_ = nullptr;
-  Sampler* sampler_ = nullptr;       // if it repeats rows
+  Sampler* sampler_ = nullptr;  // if it repeats rows
+  const std::int64_t* order_ = nullptr;
+  T* drawn_weights_ = nullptr;
   double mean_weight_ = 1;           // of all rows
   std::vector<double> row_squares_;  // of the piece, for a sampler that learns
-  Buffer<T> kept_;                   // predictions of the piece, for rows that may repeat
   double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;
   std::atomic<bool> interrupted_{false}, not_finite_{false};
 };

@@ -7,14 +7,15 @@
 namespace fallline {
 
 template <class T>
-void Step<T>::sample_by(Sampler& sampler) {
+void Step<T>::sample_by(Sampler& sampler, const std::int64_t* order, T* drawn_weights) {
   if (!sampler.repeats()) return;
   sampler_ = &sampler;
+  order_ = order;
+  drawn_weights_ = drawn_weights;
   const std::vector<T>& weights = data_.weights;
   if (!weights.empty())
     mean_weight_ = std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
   if (sampler.learning()) row_squares_.resize(static_cast<std::size_t>(capacity_));
-  if (predictions_) kept_ = Buffer<T>(static_cast<std::ptrdiff_t>(capacity_) * network_.outputs());
 }
 
 template <class T>
@@ -34,25 +35,20 @@ void Step<T>::measure_rows(const Pass& pass) {
 
 // On one thread, once all rows of a piece are through; the others may be updating weights.
 template <class T>
-void Step<T>::finish_sampled(const std::int64_t* index, int first_row, int rows, int of_batch) {
-  const int outputs = network_.outputs();
-  for (int r = 0; r < rows && kept_.size() > 0; ++r)  // the last of a row's predictions counts
-    std::copy_n(kept_.data() + static_cast<std::ptrdiff_t>(r) * outputs, outputs,
-                predictions_ + index[first_row + r] * outputs);
-  if (row_squares_.empty()) return;
+void Step<T>::teach_sampler(const std::int64_t* index, int first_row, int rows, int of_batch) {
   // A row's gradient is its share of a mean times the rows of the batch.
   const double unit = network_.objective().mean ? static_cast<double>(of_batch) * of_batch : 1;
   for (int r = 0; r < rows; ++r) row_squares_[static_cast<std::size_t>(r)] *= unit;
   sampler_->learning()->observe(index + first_row, row_squares_.data(), rows, first_row + rows == of_batch);
 }
 
-template void Step<float>::sample_by(Sampler&);
-template void Step<double>::sample_by(Sampler&);
+template void Step<float>::sample_by(Sampler&, const std::int64_t*, float*);
+template void Step<double>::sample_by(Sampler&, const std::int64_t*, double*);
 template float Step<float>::sampled_weight(std::int64_t) const;
 template double Step<double>::sampled_weight(std::int64_t) const;
 template void Step<float>::measure_rows(const Pass&);
 template void Step<double>::measure_rows(const Pass&);
-template void Step<float>::finish_sampled(const std::int64_t*, int, int, int);
-template void Step<double>::finish_sampled(const std::int64_t*, int, int, int);
+template void Step<float>::teach_sampler(const std::int64_t*, int, int, int);
+template void Step<double>::teach_sampler(const std::int64_t*, int, int, int);
 
 }  // namespace fallline

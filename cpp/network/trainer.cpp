@@ -30,7 +30,8 @@ Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, in
       look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))),
       pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
   step_.keep_predictions(predictions);
-  step_.sample_by(*sampler_);
+  if (predictions && sampler_->weighs()) drawn_weights_.resize(order_.size());
+  step_.sample_by(*sampler_, order_.data(), drawn_weights_.empty() ? nullptr : drawn_weights_.data());
 }
 
 template <class T>
@@ -49,6 +50,18 @@ void Trainer<T>::resume(std::uint64_t epoch, std::int64_t row, LossSums sums) {
   network_.row = row;
   begin_epoch();
   sums_ = sums;
+}
+
+template <class T>
+void Trainer<T>::set_drawn(const Drawn& drawn) {
+  const auto done = static_cast<std::size_t>(network_.row);
+  const bool inside = std::all_of(drawn.rows.begin(), drawn.rows.end(),
+                                  [&](std::int64_t row) { return row >= 0 && row < data_->rows; });
+  if (drawn.rows.size() != done || drawn.weights.size() != (drawn_weights_.empty() ? 0 : done) || !inside)
+    throw std::invalid_argument("Model.fit: the fit to go on with has drawn " + std::to_string(drawn.rows.size()) +
+                                " rows; expected " + std::to_string(done) + " of these, with their weights");
+  std::copy(drawn.rows.begin(), drawn.rows.end(), order_.begin());
+  std::copy(drawn.weights.begin(), drawn.weights.end(), drawn_weights_.begin());
 }
 
 template <class T>

@@ -43,6 +43,16 @@ class Trainer {
   // Goes on with an epoch that another trainer began, behind so many rows.
   void resume(std::uint64_t epoch, std::int64_t row, LossSums sums);
 
+  // Where predictions are kept of rows that may repeat: the row at each place of the running epoch, or of the one that
+  // ended last, and the weight of its loss, unless it is that of the data.
+  struct Drawn {
+    std::vector<std::int64_t> rows;
+    std::vector<T> weights;
+  };
+  Drawn drawn() const { return {order_, drawn_weights_}; }
+  // Of places before the present one, after resume(): as many as there are weights, if these are kept.
+  void set_drawn(const Drawn& drawn);
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -56,6 +66,7 @@ class Trainer {
   std::shared_ptr<Sampler> sampler_;
   Step<T> step_;
   std::vector<std::int64_t> order_;
+  std::vector<T> drawn_weights_;
   std::int64_t look_every_;  // batches between two looks at the clock
   Pace pace_;
   LossSums sums_;  // of the running epoch

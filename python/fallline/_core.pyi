@@ -142,6 +142,11 @@ class Trainer:
         """Weighted sum of losses, sum of weights, and mean penalty of the unfinished epoch."""
     def resume(self, epoch: int, row: int, sums: Sequence[float]) -> None:
         """Go on with an epoch that another trainer has left behind so many rows, with these sums."""
+    @property
+    def drawn(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The row at each place of the epoch, and the weight of its loss if the sampler has factors."""
+    def set_drawn(self, rows: NDArray[np.int64], weights: NDArray[Any]) -> None:
+        """Tell of the places before the present one, after resume()."""
     def close(self) -> None: ...
 
 class StreamTrainer:

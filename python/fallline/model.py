@@ -108,9 +108,9 @@ class Model(StatefulNetwork):
 
         Returns:
             A History: "loss", metrics and "val_..." of each epoch. Those of the training rows are measured
-            while training, so the weights change meanwhile; with all rows at once they are those after the
-            iteration. The loss is that of the rows plus the mean of the penalties before each update, weighted
-            by the rows of the batches.
+            while training, on the rows as they are drawn, so the weights change meanwhile; with all rows at
+            once they are those after the iteration. The loss is that of the rows plus the mean of the penalties
+            before each update, weighted by the rows of the batches.
 
         Raises:
             RuntimeError: the model is not compiled, or is being trained in another thread.

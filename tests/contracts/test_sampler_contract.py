@@ -155,15 +155,21 @@ def test_loss_and_update_are_means_over_draws(case, options, rng):
 
 
 @independent
-def test_metrics_are_of_the_rows_that_were_drawn(case, options, rows):
-    x, y = rows
-    first = draws(case.make(**options), epochs=1, seed=3) > 1e-3
-    second = draws(case.make(**options), epochs=2, seed=3) - draws(case.make(**options), seed=3) > 1e-3
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_are_of_the_rows_as_drawn(case, options, weighted, rows, rng):
+    """A row that was drawn twice counts twice, with its factor and its weight."""
+    (x, y), own = rows, rng.uniform(0.2, 2, N)
+    first = draws(case.make(**options), epochs=1, seed=3)
+    second = draws(case.make(**options), epochs=2, seed=3) - first
     model = fl.Model([fl.Input(3), fl.Dense(2, "softmax")], seed=3)
     model.compile(fl.SGD(0.0), "cross_entropy", metrics=["accuracy"])
     right = model.predict(x).argmax(axis=1) == y
-    accuracy = model.fit(x, y, batch_size=5, epochs=2, sampler=case.make(**options)).history["accuracy"]
-    assert accuracy == pytest.approx([right[first].mean(), right[second].mean()])
+    weight = own if weighted else None
+    history = model.fit(
+        x, y, sample_weight=weight, batch_size=5, epochs=2, sampler=case.make(**options)
+    ).history
+    expected = [np.average(right, weights=f * (own if weighted else 1)) for f in (first, second)]
+    assert history["accuracy"] == pytest.approx(expected, rel=1e-6)
 
 
 @variants

@@ -39,9 +39,11 @@ class ArrayTrainer:
         self._network, self._data, self._batch_size = network, data, batch_size
         self._optimizer = optimizer
         shape = (self.rows_per_epoch, network.outputs)
-        self._outputs = np.full(shape, np.nan, model.dtype) if model.metrics else None
+        self._outputs = np.empty(shape, model.dtype) if model.metrics else None
         self._core = network.trainer(*data, batch_size, sampler.core, self._outputs)
         self._sampler = sampler.core
+        # Outputs are kept by their places in the epoch, not by rows.
+        self._keeps_draws = sampler.core.repeats and self._outputs is not None
         sampler.declared.adopt(sampler.core)
 
     @property
@@ -70,15 +72,13 @@ class ArrayTrainer:
         return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row
 
     def measured(self) -> tuple[Data, Array | None]:
-        """Return labels and outputs of the epoch that ended: of the rows that it has used."""
+        """Return labels and outputs of the epoch that ended; of a sampler that repeats rows, as they were drawn."""
         data, outputs = self._data, self._outputs
-        if self._sampler.repeats and outputs is not None:
-            seen = ~np.isnan(outputs[:, 0])
-            weight = None if data.weight is None else data.weight[seen]
-            data, seen_outputs = Data(data.x, data.y[seen], weight), outputs[seen]
-            outputs[:] = np.nan
-            outputs = seen_outputs
-        return data, outputs
+        if not self._keeps_draws:
+            return data, outputs
+        rows, weights = self._core.drawn
+        own = None if data.weight is None else data.weight[rows]
+        return Data(data.x, data.y[rows], weights if len(weights) else own), outputs
 
     def get_state(self) -> dict[str, Any]:
         """Return how far the running epoch has come, and what it has measured."""
@@ -88,6 +88,7 @@ class ArrayTrainer:
             "row": network.row,
             "sums": self._core.sums,
             "outputs": self._outputs if network.row else None,
+            "drawn": [part[: network.row] for part in self._core.drawn] if self._keeps_draws else None,
             "sampler": self._sampler.get_state(),
         }
 
@@ -98,6 +99,8 @@ class ArrayTrainer:
             self._core.resume(state["epoch"], state["row"], state["sums"])
             if self._outputs is not None:
                 self._outputs[:] = state["outputs"]
+            if self._keeps_draws:
+                self._core.set_drawn(*state["drawn"])
 
     def close(self) -> None:
         """Let go of the model and the data."""
