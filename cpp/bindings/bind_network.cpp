@@ -51,6 +51,7 @@ void bind_network(py::module_& m) {
                                });
                              })
       .def_property_readonly("parameters", &PyNetwork::parameters)
+      .def_static("planned", &PyNetwork::planned, py::arg("inputs"), py::arg("layers"))
       .def_property_readonly("slots",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })
       .def(

@@ -25,10 +25,7 @@ class PyNetwork {
  public:
   PyNetwork(int inputs, const std::vector<py::dict>& layers, const std::string& dtype, std::uint64_t seed)
       : dtype_(dtype) {
-    std::vector<Spec> specs;
-    for (const py::dict& layer : layers) specs.push_back(as_spec(layer));
-    if (inputs < 1) throw py::value_error("Network: inputs is " + std::to_string(inputs) + "; expected at least 1");
-    if (specs.empty()) throw py::value_error("Network: layers has length 0; expected at least one layer");
+    const std::vector<Spec> specs = checked_specs(inputs, layers);
     with_dtype(dtype, "Network", [&](auto zero) {
       using T = decltype(zero);
       engine_ = std::make_unique<Engine<T>>(inputs, specs, seed);
@@ -44,12 +41,11 @@ class PyNetwork {
   const std::string& dtype() const { return dtype_; }
 
   py::list parameters() const {
-    return visit([](auto& e) {
-      py::list all;
-      for (const Parameter& p : e.network.parameters())
-        all.append(py::make_tuple(p.layer, p.name, py::tuple(py::cast(shape(p)))));
-      return all;
-    });
+    return visit([](auto& e) { return told(e.network.parameters()); });
+  }
+
+  static py::list planned(int inputs, const std::vector<py::dict>& layers) {
+    return told(Network<float>::planned(inputs, checked_specs(inputs, layers)));
   }
 
   py::array get(int slot, int index) const {
@@ -187,6 +183,20 @@ class PyNetwork {
   }
 
  private:
+  static std::vector<Spec> checked_specs(int inputs, const std::vector<py::dict>& layers) {
+    std::vector<Spec> specs;
+    for (const py::dict& layer : layers) specs.push_back(as_spec(layer));
+    if (inputs < 1) throw py::value_error("Network: inputs is " + std::to_string(inputs) + "; expected at least 1");
+    if (specs.empty()) throw py::value_error("Network: layers has length 0; expected at least one layer");
+    return specs;
+  }
+
+  static py::list told(const std::vector<Parameter>& parameters) {
+    py::list all;
+    for (const Parameter& p : parameters) all.append(py::make_tuple(p.layer, p.name, py::tuple(py::cast(shape(p)))));
+    return all;
+  }
+
   static std::vector<py::ssize_t> shape(const Parameter& p) {
     return p.vector ? std::vector<py::ssize_t>{p.columns} : std::vector<py::ssize_t>{p.rows, p.columns};
   }

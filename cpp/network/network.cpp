@@ -20,6 +20,15 @@ bool stands_alone(const std::string& activation) {
   return activation == "softmax" || kernels<T>().activations[activation_index(activation)].from_input;
 }
 
+template <class T>
+std::unique_ptr<Layer<T>> made(const Spec& spec, int index, int inputs) {
+  const auto& kinds = layer_kinds<T>();
+  const auto kind = kinds.find(spec.text("kind"));
+  if (kind == kinds.end())
+    throw std::invalid_argument("Network: layer kind is '" + spec.text("kind") + "'; expected a known one");
+  return kind->second(spec, index, inputs);
+}
+
 }  // namespace
 
 template <class T>
@@ -70,6 +79,20 @@ void Network<T>::choose_trained(const std::vector<bool>& frozen_parameters) {
     flops_per_row_ += (strip.layer > lowest_trained_ ? 6.0 : 4.0) * static_cast<double>(strip.size);
 }
 
+template <class T>
+std::vector<Parameter> Network<T>::planned(int inputs, const std::vector<Spec>& specs) {
+  std::vector<Parameter> all;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    Spec spec = specs[i];
+    if (spec.has("activation") && spec.text("kind") != "activation") spec.set("activation", std::string("linear"));
+    const auto layer = made<T>(spec, static_cast<int>(spec.number("index", static_cast<double>(i))), inputs);
+    const std::vector<Parameter> own = layer->parameters();
+    all.insert(all.end(), own.begin(), own.end());
+    inputs = layer->outputs();
+  }
+  return all;
+}
+
 // A layer's own activation is fused into it where it can be: elementwise and not the last, which the loss may want to
 // take over. Otherwise it becomes a layer of its own.
 template <class T>
@@ -77,14 +100,10 @@ void Network<T>::lower(const std::vector<Spec>& specs) {
   int width = inputs_;
   std::vector<int> forks;  // not yet joined
   const auto append = [&](const Spec& spec, int index) {
-    const auto& kinds = layer_kinds<T>();
-    const auto kind = kinds.find(spec.text("kind"));
-    if (kind == kinds.end())
-      throw std::invalid_argument("Network: layer kind is '" + spec.text("kind") + "'; expected a known one");
-    layers_.push_back(kind->second(spec, index, width));
+    layers_.push_back(made<T>(spec, index, width));
     width = layers_.back()->outputs();
-    if (kind->first == "fork") forks.push_back(depth() - 1);
-    if (kind->first == "join" && !forks.empty()) {
+    if (spec.text("kind") == "fork") forks.push_back(depth() - 1);
+    if (spec.text("kind") == "join" && !forks.empty()) {
       layers_.back()->partner = forks.back();
       layer(forks.back()).partner = depth() - 1;
       forks.pop_back();

@@ -40,6 +40,9 @@ class Network {
  public:
   Network(int inputs, const std::vector<Spec>& specs, std::uint64_t seed);
 
+  // The parameters that layers would have: all that is known of their sizes before memory is taken.
+  static std::vector<Parameter> planned(int inputs, const std::vector<Spec>& specs);
+
   int inputs() const { return inputs_; }
   int outputs() const { return layers_.back()->outputs(); }
   std::uint64_t seed() const { return seed_; }

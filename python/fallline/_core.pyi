@@ -37,6 +37,9 @@ class Network:
     @property
     def parameters(self) -> list[tuple[int, str, tuple[int, ...]]]:
         """(layer index, "kernel" | "bias", shape) of each parameter, in the order of get_weights()."""
+    @staticmethod
+    def planned(inputs: int, layers: Sequence[_Spec]) -> list[tuple[int, str, tuple[int, ...]]]:
+        """What `parameters` would be, found without taking memory for them."""
     @property
     def slots(self) -> list[str]:
         """Names of the optimizer's state arrays, e.g. ["m", "v"]; empty before compile()."""

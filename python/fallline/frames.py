@@ -32,6 +32,16 @@ class Names(NamedTuple):
         targets = self.targets or names(y) or ()
         return Names(self.columns or names(X), targets if len(targets) > 1 else None)
 
+    @classmethod
+    def told(cls, plain: Sequence[Any]) -> Names:
+        """Return those that plain() told of."""
+        lists = [each for each in plain if each is not None]
+        if not all(isinstance(each, list) and all(isinstance(name, str) for name in each) for each in lists):
+            raise TypeError(
+                message("load_model", "names", f"are {plain!r}", "a list of names, or None, for X and y")
+            )
+        return cls(*(None if each is None else tuple(each) for each in plain))
+
     def plain(self) -> list[list[str] | None]:
         """Return them as JSON holds them."""
         return [None if each is None else list(each) for each in self]

@@ -9,7 +9,6 @@ import numpy as np
 
 from fallline import serialization, training
 from fallline.callbacks import Callback
-from fallline.errors import message
 from fallline.history import History
 from fallline.state import FORMAT, StatefulNetwork, decoded
 from fallline.summary import table
@@ -226,10 +225,9 @@ def load_model(path: Readable) -> Model:
         'small'
     """
     description, arrays = serialization.read(path)
-    if description.get("format") != FORMAT:
-        got = f"has format {description.get('format')!r}"
-        raise ValueError(message("load_model", "path", got, f"format {FORMAT}, or a newer fallline"))
     model = Model.__new__(Model)
     with serialization.suspicion(path, "its model cannot be made"):
+        if description.get("format") != FORMAT:
+            raise ValueError(f"its format is {description.get('format')!r}, which needs a newer fallline")
         model.__setstate__(decoded(description) | {"arrays": arrays})
     return model

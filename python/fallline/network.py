@@ -85,11 +85,16 @@ class Network:
                     message(operation, "inputs", f"is {inputs}", f"{self._network.inputs}, as built")
                 )
             return self._network
-        network = _core.Network(inputs, stack.specs(self.layers, inputs), self.dtype, self.seed)
+        network = self._blank(inputs, operation)
         for index, (layer, parameter, shape) in enumerate(network.parameters):
             rule = self.layers[layer].initializer(parameter, activation_after(self.layers, layer))
             value = initializers.draw(rule, shape, self.seed, index, operation)
             network.set_parameter(index, value.astype(self.dtype))
+        return network
+
+    def _blank(self, inputs: int, operation: str) -> _core.Network:
+        """Return a network for rows of the width, compiled as the model is, whose weights are 0."""
+        network = _core.Network(inputs, stack.specs(self.layers, inputs), self.dtype, self.seed)
         if self._course is not None and self.loss is not None:
             self.loss.check(self._last_activation, network.outputs, operation)
             for metric in measuring(self.metrics, self.loss, self._last_activation, network.outputs):

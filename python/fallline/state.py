@@ -13,7 +13,7 @@ from fallline.checks import flag, integer
 from fallline.declaration import decode, encode
 from fallline.errors import message
 from fallline.frames import Names
-from fallline.layers import Activation
+from fallline.layers import Activation, Input, stack
 from fallline.layers.layer import as_weight
 from fallline.network import Network
 from fallline.optimizers.course import PREFIX, Course
@@ -21,6 +21,7 @@ from fallline.optimizers.course import PREFIX, Course
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from fallline.layers import Layer
     from fallline.typing import Array, ArrayLike
 
 FORMAT = 1
@@ -92,6 +93,8 @@ class StatefulNetwork(Network):
             | {"seed": seed, "optimizer": optimizer, "groups": self._compiled_groups, "inputs": None}
             | {"own": _own(self)}
         )
+        if isinstance(model.layers[0], Input):
+            Network.build(model, model.layers[0].n)
         return model
 
     def get_weights(self) -> list[Array]:
@@ -224,32 +227,34 @@ class StatefulNetwork(Network):
         return state | ({"arrays": {}} if self._network is None else self.get_state())
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        # A subclass may have another constructor and another compile().
+        # A subclass may have another constructor, compile() and build().
         vars(self).update(state.get("own", {}))
-        Network.__init__(self, state["layers"], seed=state["seed"], dtype=state["dtype"], name=state["name"])
+        self._declare(state["layers"], state["seed"], state["dtype"], state["name"])
         self.metadata, self.notes = dict(state["metadata"]), dict(state.get("notes", {}))
-        self.names = Names(*(None if each is None else tuple(each) for each in state.get("names", ())))
+        self.names = Names.told(state.get("names", ()))
         if state["optimizer"] is not None:
             Network.compile(self, state["optimizer"], state["loss"], state["metrics"])
             self._compiled_groups = list(state.get("groups", self._compiled_groups))  # not as of now
-            if self._course is not None:
-                self._enter(self._course)
         if state["inputs"] is None:
             return
-        self._check_kernels(state["inputs"], state["arrays"])
-        self.build(state["inputs"])
+        _check_sizes(self.layers, state["inputs"], state["arrays"])
+        self.adopt(self._blank(state["inputs"], "load_model"))
         self._restore(state, "load_model", "path")
 
-    def _check_kernels(self, inputs: int, arrays: Mapping[str, Array]) -> None:
-        """Check the widths against the arrays at hand, before memory is taken for what a file claims."""
-        width = inputs
-        for i, layer in enumerate(self.layers):
-            for name, shape in layer.parameter_shapes(width).items():
-                array = arrays.get(f"{i}.{name}")
-                if array is not None and array.shape != shape:
-                    got = f"has shape {array.shape}"
-                    raise ValueError(message("load_model", f"{i}.{name}", got, f"{shape}"))
-            width = layer.output_width(width)
+
+def _check_sizes(layers: Sequence[Layer], inputs: int, arrays: Mapping[str, Array]) -> None:
+    """Check the weights that layers would have against the arrays at hand, before memory is taken for them."""
+    widths = sum(stack.widths(layers, inputs))
+    # Layers without weights keep a few numbers for each column; where many are wide, some have weights.
+    most = max(2**26, 64 * sum(array.size for array in arrays.values()))
+    if widths > most:
+        got, expected = f"put out {widths} numbers in all", f"at most {most}, of so few weights"
+        raise ValueError(message("load_model", "layers", got, expected))
+    for layer, name, shape in _core.Network.planned(inputs, stack.specs(layers, inputs)):
+        array = arrays.get(f"{layer}.{name}")
+        if array is None or array.shape != shape:
+            got = "is missing" if array is None else f"has shape {array.shape}"
+            raise ValueError(message("load_model", f"{layer}.{name}", got, f"{shape}"))
 
 
 def _own(model: Network) -> dict[str, Any]:
@@ -264,4 +269,8 @@ def _array_names(model: Network) -> list[str]:
 
 def decoded(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state that described() told of, but for its arrays."""
-    return {name: value if name in PLAIN else decode(value) for name, value in description.items()}
+    state = {name: value if name in PLAIN else decode(value) for name, value in description.items()}
+    state["inputs"] = integer("load_model", "inputs", state["inputs"], low=1, high=2**24)
+    if "groups" in state:
+        state["groups"] = stack.restored_groups(state["groups"])
+    return state

@@ -16,8 +16,10 @@ class Embedding final : public Layer<T> {
   Embedding(const Spec& spec, int index, int inputs)
       : Layer<T>(index, inputs, width_after(spec, inputs)), spec_(spec), columns_(integers(spec, "columns")) {
     const std::vector<int> categories = integers(spec, "categories"), units = integers(spec, "units");
+    std::vector<bool> embedded(static_cast<std::size_t>(inputs));
+    for (const int c : columns_) embedded.at(static_cast<std::size_t>(c)) = true;
     for (int c = 0; c < inputs; ++c)
-      if (std::find(columns_.begin(), columns_.end(), c) == columns_.end()) numeric_.push_back(c);
+      if (!embedded[static_cast<std::size_t>(c)]) numeric_.push_back(c);
     int first = static_cast<int>(numeric_.size());
     for (std::size_t j = 0; j < columns_.size(); ++j) {
       tables_.push_back({categories[j], units[j], first, nullptr});

@@ -80,10 +80,6 @@ class Dense(Layer):
         """Return units."""
         return self.units
 
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of the kernel."""
-        return {"kernel": (inputs, self.units)}
-
     def last_activation(self) -> str:
         """Return the layer's activation."""
         return self.activation

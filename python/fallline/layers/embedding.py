@@ -84,10 +84,6 @@ class Embedding(Layer):
         self._places = places
         return inputs - len(places) + sum(self.units)
 
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
-        """Return the shapes of the tables."""
-        return {f"table_{j}": shape for j, shape in enumerate(zip(self.categories, self.units, strict=True))}
-
     def check_rows(self, rows: Array, operation: str) -> None:
         """Check that the columns hold integers that the tables know."""
         for column, categories in zip(self.columns, self.categories, strict=True):

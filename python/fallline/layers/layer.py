@@ -91,10 +91,6 @@ class Layer(Declaration):
         self._width = inputs if width is None else integer(f"{kind}.build", "returned width", width, low=1)
         return self._width
 
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
-        """Return shapes of its large parameters, for checks before memory is taken."""
-        return {}
-
     def check_rows(self, rows: Array, operation: str) -> None:
         """Check what the first layer alone can know of rows: what the numbers in them stand for."""
 

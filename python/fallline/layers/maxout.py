@@ -70,7 +70,3 @@ class Maxout(Dense):
         """Return a dense layer of all pieces and the choice of the largest."""
         dense = self.spec() | {"units": self.units * self.pieces}
         return [dense, {"kind": "largest_piece", "pieces": self.pieces}]
-
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of the kernel."""
-        return {"kernel": (inputs, self.units * self.pieces)}

@@ -81,15 +81,6 @@ class Residual(Layer):
             raise ValueError(message("Residual", "layers", got, "as many out as in, since both are added"))
         return width
 
-    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of all layers."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        width = inputs
-        for i, layer in enumerate(self.layers):
-            shapes |= {f"{i}.{name}": shape for name, shape in layer.parameter_shapes(width).items()}
-            width = layer.output_width(width)
-        return shapes
-
     def initializer(self, parameter: str, activation: str) -> Any:  # noqa: ARG002
         """Return the initializer of a layer's parameter."""
         place, name = parameter.split(".", 1)

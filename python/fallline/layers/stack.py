@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from fallline.checks import integer
 from fallline.errors import message
 from fallline.layers.embedding import Embedding
+from fallline.layers.group import ParameterGroup
 from fallline.layers.input import Input
 from fallline.layers.layer import Layer
 from fallline.layers.residual import Residual
@@ -52,6 +54,16 @@ def computing(layers: Sequence[Layer]) -> Sequence[Layer]:
     return layers[1:] if layers and isinstance(layers[0], Input) else layers
 
 
+def widths(layers: Sequence[Layer], inputs: int) -> Iterator[int]:
+    """Go through the numbers in a row that come in and out of each layer, those within others too."""
+    yield inputs
+    for layer in layers:
+        if isinstance(layer, Residual):
+            yield from widths(layer.layers, inputs)
+        inputs = layer.output_width(inputs)
+        yield inputs
+
+
 def specs(layers: Sequence[Layer], inputs: int) -> list[dict[str, Any]]:
     """Return what the core needs to know of the layers, for rows of `inputs` numbers."""
     width, known = inputs, computing(layers)
@@ -73,3 +85,19 @@ def groups(layers: Sequence[Layer]) -> list[dict[str, Any]]:
         for i, layer in enumerate(layers)
         for prefix, group in layer.groups()
     ]
+
+
+def restored_groups(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what groups() has told, after checking all of it."""
+    checked = []
+    for group in told:
+        way = ParameterGroup(
+            learning_rate_factor=group["rate_factor"],
+            weight_decay=group.get("weight_decay"),
+            trainable=group["trainable"],
+        )
+        index, prefix = integer("load_model", "groups", group["index"], low=0), group["prefix"]
+        if not isinstance(prefix, str):
+            raise TypeError(message("load_model", "groups", f"have the prefix {prefix!r}", "a string"))
+        checked.append(way.spec() | {"index": index, "prefix": prefix})
+    return checked

@@ -36,13 +36,17 @@ def read(path: str, model: Model, same: Mapping[str, Any]) -> tuple[Model, dict[
         return None
     if FIT not in description:
         raise ValueError(message(OPERATION, "path", f"is {path!r}, which holds no fit", "a file of its own"))
-    state = _unpacked(description.pop(FIT), arrays)
-    for name, now in same.items():
-        was = description.get(name, state.get(name))
-        if was != now:
-            got = f"is {path!r}, of a fit whose {name} was {was}"
-            raise ValueError(message(OPERATION, "path", got, f"{now}; delete the file to begin anew"))
-    return model.resumed(description, arrays), state
+    try:
+        state = _unpacked(description.pop(FIT), arrays)
+        for name, now in same.items():
+            was = description.get(name, state.get(name))
+            if was != now:
+                got = f"is {path!r}, of a fit whose {name} was {was}"
+                raise ValueError(message(OPERATION, "path", got, f"{now}; delete the file to begin anew"))
+        return model.resumed(description, arrays), state
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        got = f"is {path!r}, which is damaged ({error})"
+        raise ValueError(message(OPERATION, "path", got, "a file of its own, whole")) from error
 
 
 def _packed(value: Any, arrays: dict[str, Array], where: str) -> Any:
