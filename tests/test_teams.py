@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 CALLS = """
@@ -80,3 +82,65 @@ def test_work_goes_on_where_the_system_grants_fewer_threads(granted, run_script)
     if out == "cannot be tried\n":
         pytest.skip("the limit of processes does not bind here")
     assert out == "as alone\n"
+
+
+SMALL_CALLS = """
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(2000, 64)).astype(np.float32), rng.integers(0, 10, 2000)
+calls = {
+    "fit": lambda m: m.fit(x, y, batch_size=64),
+    "partial_fit": lambda m: m.partial_fit(x, y),
+    "predict": lambda m: m.predict(x),
+    "evaluate": lambda m: m.evaluate(x, y),
+    "loss_and_gradients": lambda m: m.loss_and_gradients(x, y),
+}
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_the_first_call_on_a_small_job_begins_with_one_thread(run_script):
+    out = run_script(
+        CALLS
+        + SMALL_CALLS
+        + """
+for name in "predict", "evaluate", "loss_and_gradients":
+    before = own_threads()
+    calls[name](model())
+    print(own_threads() - before)
+fl.set_num_threads(2)  # who asks for them gets them
+model().predict(x)
+print(own_threads() - before)
+""",
+        env={"FALLLINE_NUM_THREADS": "", "OMP_NUM_THREADS": ""},
+    )
+    assert out.split() == ["0", "0", "0", "1"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_short_calls_on_a_busy_machine_are_no_slower_by_default(run_script):
+    out = run_script(
+        CALLS
+        + SMALL_CALLS
+        + """
+import statistics, subprocess, time
+busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+try:
+    for name, call in calls.items():
+        models, seconds = {1: model(), None: model()}, {1: [], None: []}
+        for _ in range(60):
+            for threads in models:
+                with fl.threads(threads):
+                    begun = time.perf_counter()
+                    call(models[threads])
+                    seconds[threads].append(time.perf_counter() - begun)
+        print(name, statistics.median(seconds[None]) / statistics.median(seconds[1]))
+finally:
+    for process in busy:
+        process.kill()
+""",
+        env={"FALLLINE_NUM_THREADS": "", "OMP_NUM_THREADS": ""},
+    )
+    slower = {name: float(ratio) for name, ratio in (line.split() for line in out.splitlines())}
+    assert len(slower) == 5
+    assert max(slower.values()) < 3, slower

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "runtime/team.h"
+#include "runtime/thread_tuner.h"
 
 namespace fallline {
 
@@ -20,12 +20,13 @@ struct Range {
   std::size_t begin, end;
 };
 
-// Calls body(range) for every block of n elements; `work` is the number of operations for each element.
+inline ThreadTuner vector_threads{worth_a_pass};
+
+// Calls body(range) for every block of n elements; `flops` are those for each element.
 template <class Body>
-void for_blocks(std::size_t n, double work, const Body& body, std::size_t block = block_size) {
-  constexpr double work_worth_a_thread = 2e5;
+void for_blocks(std::size_t n, double flops, const Body& body, std::size_t block = block_size) {
   const std::size_t blocks = (n + block - 1) / block;
-  run_team(threads_for(static_cast<double>(n) * work / work_worth_a_thread), [&](Team& team, int thread) {
+  vector_threads.run({static_cast<double>(n) * flops, static_cast<double>(blocks)}, [&](Team& team, int thread) {
     const auto self = static_cast<std::size_t>(thread), size = static_cast<std::size_t>(team.size());
     for (std::size_t i = blocks * self / size; i < blocks * (self + 1) / size; ++i)
       body(Range{i * block, std::min(n, (i + 1) * block)});

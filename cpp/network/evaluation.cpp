@@ -9,9 +9,6 @@
 namespace fallline {
 namespace {
 
-// A reader takes part from about a tenth of a millisecond on: on a busy machine its start may take many times that.
-constexpr double flops_worth_a_reader = 1e7;
-
 Source from_row(Source source, std::int64_t row) {
   source.data = static_cast<const char*>(source.data) + row * source.row_stride;
   return source;
@@ -23,8 +20,6 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
   const int block = static_cast<int>(std::min<std::int64_t>(inference_block, n));
   const std::int64_t blocks = (n + block - 1) / block;
   const double flops = network.flops_per_row() / 3 * static_cast<double>(n);
-  const int threads =
-      network.foreign() ? 1 : threads_for(std::min(flops / flops_worth_a_reader, static_cast<double>(blocks)));
   std::atomic<std::int64_t> next{0};
   const auto body = [&](Team& team, int) {
     for (std::int64_t i; !team.broken() && (i = next++) < blocks;) {
@@ -34,7 +29,8 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
       network.idle_workspaces().give(std::move(work));
     }
   };
-  run_team(threads, body);
+  const double pieces = network.foreign() ? 1 : static_cast<double>(blocks);
+  network.forward_threads.run({flops, pieces}, body);
 }
 
 }  // namespace
@@ -119,7 +115,7 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
   std::iota(order.begin(), order.end(), 0);
   auto result = Step<T>::Result::done;
-  run_team(step.team_size(), [&](Team& team, int thread) {
+  network.step_threads.run(step.load(rows), [&](Team& team, int thread) {
     if (thread == 0) step.plan(team.size());
     team.barrier(thread);
     if (team.broken()) return;

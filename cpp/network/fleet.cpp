@@ -5,17 +5,9 @@
 #include <chrono>
 
 #include "runtime/interrupt.h"
-#include "runtime/team.h"
+#include "runtime/thread_tuner.h"
 
 namespace fallline {
-namespace {
-
-// About a tenth of a millisecond of work on tiny networks: on a busy machine the start of a thread may take many times
-// that.
-constexpr double flops_worth_a_thread = 1e6;
-
-}  // namespace
-
 void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
@@ -44,7 +36,7 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
       }
     }
   };
-  run_team(threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(open.size()))), body);
+  run_team(threads_for(std::min(flops / worth_a_fit, static_cast<double>(open.size()))), body);
 }
 
 }  // namespace fallline

@@ -10,6 +10,7 @@
 #include "network/layers/layer.h"
 #include "network/optimizer.h"
 #include "network/workspace.h"
+#include "runtime/thread_tuner.h"
 
 namespace fallline {
 
@@ -122,6 +123,9 @@ class Network {
   }
 
   IdleWorkspaces<T>& idle_workspaces() { return idle_; }
+
+  // Whether teams pay for steps, and for passes forward.
+  ThreadTuner step_threads{worth_barriers}, forward_threads{worth_a_reader};
 
   // Who is at work: n > 0 readers, or -1 for one that writes. `users` is claimed for each call into the engine, `fits`
   // for as long as a trainer lives, so that its owner can look at the model between two runs.

@@ -6,12 +6,12 @@
 
 #include "network/workspace.h"
 #include "runtime/dispatch.h"
-#include "runtime/team.h"
+#include "runtime/thread_tuner.h"
 
 namespace fallline {
 namespace {
 
-constexpr double flops_worth_a_thread = 4e5;
+ThreadTuner product_threads{worth_a_product};
 
 template <class T>
 int loss_index(const char* name) {
@@ -30,7 +30,7 @@ void product(Source a, Source b, const T* bias, int m, int k, int n, Elementwise
   Buffer<T> packed(static_cast<std::ptrdiff_t>(padded) * k), start(padded);
   if (bias) std::copy_n(bias, n, start.data());
   PanelBuffer<T> x(k, m), y(n, m);
-  run_team(threads_for(2.0 * m * k * n / flops_worth_a_thread), [&](Team& team, int thread) {
+  product_threads.run({2.0 * m * k * n, static_cast<double>(m)}, [&](Team& team, int thread) {
     const auto cut = [&](int rows, int i) {
       return static_cast<int>(static_cast<std::int64_t>(rows) * i / team.size());
     };

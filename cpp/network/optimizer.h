@@ -11,6 +11,9 @@
 
 namespace fallline {
 
+// What updating one weight costs, in FLOPs of matrix product.
+inline constexpr double flops_of_update = 60;
+
 struct OptimizerSettings {
   int rule = -1;  // its place in the kernel tables
   std::vector<double> hyper;

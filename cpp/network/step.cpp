@@ -12,12 +12,8 @@ namespace {
 constexpr int largest_batch = 4096;
 // Rows of a piece: its activations stay in the nearer caches. Tiles of every target go into its quarters.
 constexpr int piece_rows = 1008;
-// Below this much work a thread costs more in waiting than it saves.
-constexpr double flops_worth_a_thread = 1e5;
 // Gradients that wait for their update in a thread's first-level cache.
 constexpr std::ptrdiff_t cache_size = 2048;
-// What updating one weight costs, in FLOPs of matrix product.
-constexpr double flops_of_update = 60;
 
 // The part [first, second) of n that falls to thread t of size, in whole grains.
 std::pair<int, int> share(int n, int t, int size, int grain = 1) {
@@ -52,10 +48,10 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
 }
 
 template <class T>
-int Step<T>::team_size() const {
-  if (network_.foreign()) return 1;
-  const double flops = network_.flops_per_row() * capacity_;
-  return threads_for(std::min(flops / flops_worth_a_thread, static_cast<double>(capacity_)));
+Load Step<T>::load(int rows) const {
+  const int piece = std::min(rows, capacity_);
+  const double flops = network_.flops_per_row();
+  return {flops * rows, network_.foreign() ? 1.0 : piece, flops * piece};
 }
 
 template <class T>

@@ -57,8 +57,8 @@ class Step {
   double penalty() const { return penalty_; }
   Buffer<T>& gradient_arena() { return gradient_; }
 
-  // Threads worth having for a batch of this size.
-  int team_size() const;
+  // Of a batch of so many rows.
+  Load load(int rows) const;
   // Divides the strips among `threads`: once a region, before the first batch.
   void plan(int threads);
   // Give a batch up, before it changes anything, once interrupts are counted beyond this.

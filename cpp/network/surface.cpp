@@ -67,7 +67,7 @@ double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   }
   set(x);
   auto result = Result::done;
-  run_team(step_->team_size(), [&](Team& team, int thread) {
+  network_.step_threads.run(step_->load(rows), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
     team.barrier(thread);
     if (team.broken()) return;

@@ -12,10 +12,6 @@ namespace {
 
 // The clock is read once in this many FLOPs of work, a few microseconds.
 constexpr double flops_between_looks = 2e5;
-
-// Steps of this many FLOPs take about a millisecond, beside which waiting at barriers is little.
-constexpr double flops_of_long_steps = 1e8;
-
 }  // namespace
 
 template <class T>
@@ -27,8 +23,7 @@ Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, in
       sampler_(std::move(sampler)),
       step_(network, *data_, batch_size_, route),
       order_(static_cast<std::size_t>(data_->rows)),
-      look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))),
-      pace_(step_.team_size(), network.flops_per_row() * batch_size_ > flops_of_long_steps) {
+      look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))) {
   step_.keep_predictions(predictions);
   if (predictions && sampler_->weighs()) drawn_weights_.resize(order_.size());
   step_.sample_by(*sampler_, order_.data(), drawn_weights_.empty() ? nullptr : drawn_weights_.data());
@@ -129,14 +124,14 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
 
   std::int64_t done = 0;
   auto result = Step<T>::Result::done;
-  for (auto now = Clock::now(); done < last && limits.epochs > 0 && result == Step<T>::Result::done && now < deadline &&
-                                interrupt_count() == interrupts;) {
+  const Load load = step_.load(batch_size_);
+  while (done < last && limits.epochs > 0 && result == Step<T>::Result::done && Clock::now() < deadline &&
+         interrupt_count() == interrupts) {
     if (network_.row == 0) begin_epoch();
-    const auto begun = now;
     const std::int64_t before = done;
-    result = stretch(pace_.threads(), rates, last, std::min(deadline, after(pace_.seconds())), done);
-    now = Clock::now();
-    pace_.record(done - before, std::chrono::duration<double>(now - begun).count());
+    const auto trial = network_.step_threads.begin(load);
+    result = stretch(trial.threads(), rates, last, std::min(deadline, after(trial.seconds())), done);
+    trial.end(load.flops * static_cast<double>(done - before));
     if (network_.row >= data_->rows) {
       epoch_losses.push_back(sums_.mean(network_.objective()));
       network_.end_epoch();
@@ -161,21 +156,18 @@ typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_r
     order_.resize(static_cast<std::size_t>(rows));
     std::iota(order_.begin(), order_.end(), 0);
     step_.emplace(network_, data_, rows, GradientRoute::automatic);
-    pace_ = Pace(step_->team_size(), network_.flops_per_row() * rows > flops_of_long_steps);
     compilation_ = network_.compilations();
   }
   step_->keep_predictions(predictions);
   step_->stop_beyond(interrupts);
   auto result = Step<T>::Result::done;
-  const auto begun = std::chrono::steady_clock::now();
-  run_team(pace_.threads(), [&](Team& team, int thread) {
+  network_.step_threads.run(step_->load(rows), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
     team.barrier(thread);
     if (team.broken()) return;
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
     if (thread == 0) result = outcome;
   });
-  pace_.record(1, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   if (result == Step<T>::Result::done) ++network_.step;
   return result;
 }

@@ -8,7 +8,6 @@
 
 #include "network/claim.h"
 #include "network/evaluation.h"
-#include "network/pace.h"
 #include "network/samplers/sampler.h"
 #include "network/step.h"
 
@@ -68,8 +67,7 @@ class Trainer {
   std::vector<std::int64_t> order_;
   std::vector<T> drawn_weights_;
   std::int64_t look_every_;  // batches between two looks at the clock
-  Pace pace_;
-  LossSums sums_;  // of the running epoch
+  LossSums sums_;            // of the running epoch
 };
 
 // Single updates on batches given one by one, as in reinforcement learning; keeps its memory for the next batch.
@@ -90,7 +88,6 @@ class BatchTrainer {
   Data<T> data_;
   std::vector<std::int64_t> order_;
   std::optional<Step<T>> step_;
-  Pace pace_{1, true};
   int compilation_ = 0;
 };
 

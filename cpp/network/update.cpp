@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "runtime/dispatch.h"
-#include "runtime/team.h"
+#include "runtime/thread_tuner.h"
 
 namespace fallline {
 namespace {
 
 // Elements that one thread takes at a time; sums of squares are added up chunk by chunk, on any number of threads.
 constexpr std::ptrdiff_t chunk = 16384;
+
+ThreadTuner update_threads{chunk * flops_of_update};
 
 }  // namespace
 
@@ -34,7 +36,8 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
   rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
   const double share = settings.average > 0 ? settings.average_share(static_cast<double>(t)) : 0;
   std::vector<double> squares(settings.needs_norms() ? chunks.size() : 0);
-  run_team(threads_for(static_cast<double>(total) / chunk), [&](Team& team, int thread) {
+  const double flops = static_cast<double>(total) * flops_of_update;
+  update_threads.run({flops, static_cast<double>(chunks.size())}, [&](Team& team, int thread) {
     const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()),
                       self = static_cast<std::size_t>(thread);
     const std::size_t first = n * self / size, last = n * (self + 1) / size;

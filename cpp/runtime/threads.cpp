@@ -104,6 +104,8 @@ ThreadLimit thread_limit() {
   return threads > 0 ? ThreadLimit{threads, "set_num_threads"} : default_threads();
 }
 
+bool threads_are_chosen() { return chosen.load(std::memory_order_relaxed) > 0 || from_own_variable().has_value(); }
+
 int get_num_threads() { return thread_limit().threads; }
 
 void set_num_threads(int n) {

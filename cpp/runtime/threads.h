@@ -23,6 +23,9 @@ int get_num_threads();
 void set_num_threads(int n);
 void reset_num_threads();
 
+// True if that is a number which the user asked for.
+bool threads_are_chosen();
+
 // What get_num_threads() returns, and why.
 ThreadLimit thread_limit();
 

@@ -31,7 +31,7 @@ std::vector<T> trained(const Rows<T>& rows, const std::vector<Spec>& layers, con
   const Threads limit(threads);
   const auto net = network<T>(inputs, layers, loss("cross_entropy"), optimizer);
   const auto data = rows.shared();
-  CHECK_EQUAL(Step<T>(*net, *data, 64, route).team_size(), threads);
+  CHECK_EQUAL(net->step_threads.begin(Step<T>(*net, *data, 64, route).load(64)).threads(), threads);
   Trainer<T> trainer = trainer_on(*net, data, 64, "shuffled", route);
   std::vector<double> losses;
   trainer.run({0.01}, epochs(2), losses);
