@@ -30,7 +30,9 @@ def network(X, dtype="float32", *, rescale=True, optimizer="adam", last=1):
     return model
 
 
-@pytest.mark.parametrize("kind", ["float64", "int64", "int32", "columns of a larger array", "backwards"])
+@pytest.mark.parametrize(
+    "kind", ["float64", "int64", "int32", "float32", "columns of a larger array", "backwards"]
+)
 def test_digits_are_kept(kind, times):
     X = {
         "float64": times,
@@ -38,6 +40,7 @@ def test_digits_are_kept(kind, times):
         "int32": times.astype(np.int32),
         "columns of a larger array": np.asfortranarray(np.repeat(times, 2, axis=1))[:, ::2],
         "backwards": times[::-1, ::-1],
+        "float32": times.astype(np.float32),  # of which each is a multiple of 128 seconds
     }[kind]
     expected = X.astype(np.float64) * (1 / X.std(axis=0)) - X.mean(axis=0) / X.std(axis=0)
     alone = fl.Model([fl.Input(2), standardising(X)])
@@ -109,6 +112,16 @@ def test_a_later_layer_and_a_model_of_doubles_scale_as_before(rng):
     np.testing.assert_allclose(later.predict(X), 2 * X + 1, rtol=1e-15)
     first = fl.Model([fl.Input(3), fl.Rescale([1.0, 2.0, 3.0], offset=1.0), fl.Rescale(2.0)], dtype="float64")
     np.testing.assert_allclose(first.predict(X), 2 * (X * [1, 2, 3] + 1), rtol=1e-15)
+
+
+@pytest.mark.parametrize("offset", [0.0, -0.5, -3e4])
+def test_equal_numbers_give_equal_bits(offset, rng):
+    X = rng.integers(0, 100, (60, 21))
+    rescale = fl.Rescale(300.0 if offset < -1 else 0.01, offset=offset)
+    expected = fl.Model([fl.Input(21), rescale]).predict(X.astype(np.float32))
+    for kind in (np.uint8, np.int8, np.int16, np.int32, np.int64, np.uint16, np.float16, np.float64):
+        assert_same_bits([fl.Model([fl.Input(21), rescale]).predict(X.astype(kind))], [expected])
+    np.testing.assert_allclose(expected, X * rescale.scale + offset, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, bool])

@@ -1,6 +1,7 @@
 // y = x * scale + offset, with one scale and offset for all columns or one for each. The first layer does it while it
-// reads: in double where a float holds fewer digits than the user's numbers, as of a timestamp.
+// reads: in double where an offset takes most of a number away, as of a timestamp, whose digits a float does not hold.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -17,16 +18,26 @@ class Rescale final : public Layer<T> {
         scale_(padded(spec, "scale", inputs)),
         offset_(padded(spec, "offset", inputs)),
         exact_scale_(each(spec, "scale", inputs)),
-        exact_offset_(each(spec, "offset", inputs)) {}
+        exact_offset_(each(spec, "offset", inputs)),
+        exact_(std::is_same_v<T, float> && (beyond(exact_offset_, 0, 16) || beyond(exact_scale_, 1e-30, 1e30))) {}
 
   void read(const Source& rows, const std::int64_t* index, Panels<T> x, int begin, int end) const override {
-    if constexpr (std::is_same_v<T, float>) {
-      if (rows.type == SourceType::float64) return read_exactly<double>(rows, index, x, begin, end);
-      if (rows.type == SourceType::int32) return read_exactly<std::int32_t>(rows, index, x, begin, end);
-      if (rows.type == SourceType::int64) return read_exactly<std::int64_t>(rows, index, x, begin, end);
+    if (!exact_) {
+      Layer<T>::read(rows, index, x, begin, end);
+      return this->kernels().affine(x, scale_.data(), offset_.data(), x, this->inputs(), begin, end);
     }
-    Layer<T>::read(rows, index, x, begin, end);
-    this->kernels().affine(x, scale_.data(), offset_.data(), x, this->inputs(), begin, end);
+    switch (rows.type) {  // each of them, so that equal numbers give equal bits
+      case SourceType::float32:
+        return read_exactly<float>(rows, index, x, begin, end);
+      case SourceType::float64:
+        return read_exactly<double>(rows, index, x, begin, end);
+      case SourceType::uint8:
+        return read_exactly<std::uint8_t>(rows, index, x, begin, end);
+      case SourceType::int32:
+        return read_exactly<std::int32_t>(rows, index, x, begin, end);
+      case SourceType::int64:
+        return read_exactly<std::int64_t>(rows, index, x, begin, end);
+    }
   }
 
   void forward(const Pass& pass, const Place<T>& at) const override {
@@ -59,6 +70,13 @@ class Rescale final : public Layer<T> {
     }
   }
 
+  // Whether one of the numbers that are not 0 is smaller, or larger.
+  static bool beyond(const std::vector<double>& numbers, double low, double high) {
+    return std::any_of(numbers.begin(), numbers.end(), [&](double number) {
+      return number != 0 && (std::abs(number) < low || std::abs(number) > high);
+    });
+  }
+
   static std::vector<double> each(const Spec& spec, const char* name, int inputs) {
     std::vector<double> values = spec.numbers(name);
     const auto n = static_cast<int>(values.size());
@@ -80,6 +98,7 @@ class Rescale final : public Layer<T> {
 
   Buffer<T> scale_, offset_;
   std::vector<double> exact_scale_, exact_offset_;
+  bool exact_;
   Buffer<T> zeros_{scale_.size()};
 };
 

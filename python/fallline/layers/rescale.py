@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Rescale(Layer):
     """scale·x + offset, so that e.g. uint8 images stay uint8 in memory.
 
-    As the first layer it reads float64 and integers of 32 and 64 bits with all their digits and rounds what
-    comes out, so that columns such as timestamps can be standardised for a float32 model.
+    As the first layer it computes with all digits of float64 and integers, and rounds what comes out, where an
+    offset is beyond 16: so columns such as timestamps can be standardised for a float32 model.
 
     Args:
         scale: factor, e.g. 1 / 255: a number, or one for each column.
