@@ -11,6 +11,7 @@ import pytest
 
 import fallline as fl
 from cuts import BATCHES, ROWS, SIZE, Cuts, interruptible, network, stop
+from helpers import assert_same_bits
 
 
 @pytest.fixture
@@ -77,6 +78,22 @@ def test_epochs_before_a_loss_that_is_not_finite_are_counted(data):
     assert stages(model) == (0, 2)
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_schedule_that_raises_leaves_the_count_of_whole_epochs(watched, data):
+    def rate(step):
+        if step == 2 * BATCHES:
+            raise ZeroDivisionError
+        return 0.01
+
+    model = network(optimizer=fl.Chain([(fl.SGD(rate), 50)]))
+    watching = [Cuts(stop, 99)] if watched else []  # one batch at a time, or many
+    with pytest.raises(ZeroDivisionError):
+        model.fit(*data, batch_size=SIZE, callbacks=watching)
+    whole = model.get_state()["step"] // BATCHES
+    assert whole == (2 if watched else 0)  # rates are asked for ahead
+    assert stages(model) == (0, whole)
+
+
 def test_a_second_moment_is_that_of_a_whole_epoch(data):
     """What a cut epoch has gathered is not mixed into that of the next."""
     sampler, fresh = (fl.samplers.AWSGD("examples", learning_rate=0.0) for _ in range(2))
@@ -87,3 +104,31 @@ def test_a_second_moment_is_that_of_a_whole_epoch(data):
     model.fit(*data, batch_size=SIZE, sampler=sampler)
     twin.fit(*data, batch_size=SIZE, sampler=fresh)
     assert sampler.second_moment == fresh.second_moment
+
+
+def test_a_batch_that_is_given_up_for_a_signal_is_told_once(rng):
+    """Large batches are taken in pieces: those before the signal are done again."""
+    x = rng.normal(size=(16_000, 8))
+    results, signals, over = [], [], threading.Event()
+
+    def disturb():
+        while not over.wait(0.02):
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda *_: signals.append(1))
+    thread = threading.Thread(target=disturb)
+    try:
+        for disturbed in (False, True):
+            sampler = fl.samplers.AWSGD("examples")
+            model = fl.Model([fl.Input(8), fl.Dense(64, "tanh"), fl.Dense(1)], seed=0, dtype="float64")
+            model.compile(fl.SGD(0.1), "mse")
+            if disturbed:
+                thread.start()
+            model.fit(x, x[:, 0] * x[:, 1], batch_size=8000, epochs=20, sampler=sampler)
+            results.append([*model.get_weights(), sampler.probabilities, np.array(sampler.second_moment)])
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert signals
+    assert_same_bits(*results)

@@ -178,12 +178,19 @@ TEST(runs_can_be_cut_anywhere) {
   for (std::int64_t left = 40; left > 0;) left -= by_batches.go(batches(std::min<std::int64_t>(left, 3)));
   for (std::int64_t left = 40; left > 0;) {
     left -= by_trainer.go(batches(std::min<std::int64_t>(left, 7)));
+    const std::uint64_t epoch = by_trainer.net->epoch;
+    const std::int64_t row = by_trainer.net->row;
+    const LossSums sums = by_trainer.trainer->sums();
     by_trainer.trainer.reset();
+    CHECK_EQUAL(by_trainer.net->epoch, epoch + (row > 0));  // an epoch that was left is over
+    CHECK_EQUAL(by_trainer.net->row, 0);
     by_trainer.trainer = by_trainer.make_trainer();
+    if (row > 0) by_trainer.trainer->resume(epoch, row, sums);
   }
   for (Run<float>* each : {&by_epoch, &by_batches, &by_trainer}) CHECK(state(*each->net) == state(*whole.net));
   CHECK(by_epoch.losses == whole.losses);
   CHECK(by_batches.losses == whole.losses);
+  CHECK(by_trainer.losses == whole.losses);
 }
 
 TEST(a_rate_for_each_batch) {

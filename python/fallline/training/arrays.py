@@ -41,6 +41,8 @@ class ArrayTrainer:
         shape = (self.rows_per_epoch, network.outputs)
         self._outputs = np.empty(shape, model.dtype) if model.metrics else None
         self._core = network.trainer(*data, batch_size, sampler.core, self._outputs)
+        # Of the epochs that the last run has finished, also if it raised.
+        self.losses: Float64Array = np.empty(0)
         self._sampler = sampler.core
         # Outputs are kept by their places in the epoch, not by rows.
         self._keeps_draws = sampler.core.repeats and self._outputs is not None
@@ -56,19 +58,18 @@ class ArrayTrainer:
         """Mean loss of the running epoch so far."""
         return self._core.running_loss
 
-    @property
-    def losses(self) -> Float64Array:
-        """Of the epochs that the last run has finished, also if it raised."""
-        return self._core.losses
-
     def run(self, epochs: int, batches: int, seconds: float) -> int:
         """Make updates until a limit is reached; return their rows."""
+        self.losses = np.empty(0)
         epoch, row = self._network.epoch, self._network.row
         if callable(self._optimizer.learning_rate):
             left = epochs * self._core.batches_per_epoch - self.batch
             batches = min(batches, left, SCHEDULED)
         rates = self._optimizer.rates(self._network.step, batches)
-        self._core.run(rates, epochs, batches, seconds)
+        try:
+            self._core.run(rates, epochs, batches, seconds)
+        finally:
+            self.losses = self._core.losses
         return (self._network.epoch - epoch) * self.rows_per_epoch + self._network.row - row
 
     def measured(self) -> tuple[Data, Array | None]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fallline import _core
 from fallline.data import Data
 from fallline.errors import message
@@ -56,6 +58,8 @@ class FullBatchTrainer:
         self._measures = bool(model.metrics)
         self._surface = _core.Surface(network, *data)
         self._begun = False
+        # After each iteration of the last run, also if it raised.
+        self.losses: Float64Array = np.empty(0)
 
     @property
     def ended(self) -> str | None:
@@ -67,18 +71,15 @@ class FullBatchTrainer:
         """Loss where the weights are."""
         return self._minimizer.value
 
-    @property
-    def losses(self) -> Float64Array:
-        """After each iteration of the last run, also if it raised."""
-        return self._minimizer.values
-
     def run(self, epochs: int, batches: int, seconds: float) -> int:  # noqa: ARG002
         """Iterate until a limit is reached; return the rows seen."""
+        self.losses = np.empty(0)
         if not self._begun:
             self._begin()
         try:
             self._minimizer.run(self._surface, epochs, seconds)
         finally:
+            self.losses = self._minimizer.values
             self._network.epoch += len(self.losses)
         return len(self.losses) * self.rows_per_epoch
 
