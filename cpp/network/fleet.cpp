@@ -24,8 +24,14 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
     return a->begun() != b->begun() ? a->begun() : work(a) > work(b);
   });
 
-  double flops = 0;
-  for (const Job* job : open) flops += work(job);
+  const auto flops_left = [&] {
+    double flops = 0;
+    for (const Job* job : open) flops += work(job);
+    return flops;
+  };
+  static ThreadTuner fleet_threads(worth_a_fit);
+  const double flops = flops_left();
+  const auto trial = fleet_threads.begin({flops, static_cast<double>(open.size())});
   std::atomic<std::size_t> next{0};
   const auto body = [&](Team& team, int) {
     for (std::size_t i; (i = next++) < open.size();) {
@@ -36,7 +42,8 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
       }
     }
   };
-  run_team(threads_for(std::min(flops / worth_a_fit, static_cast<double>(open.size()))), body);
+  run_team(trial.threads(), body);
+  trial.end(flops - flops_left());
 }
 
 }  // namespace fallline
