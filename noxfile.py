@@ -64,6 +64,13 @@ def sanitize(session: nox.Session, preset: str) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Look for model files that are not refused in one sentence, for two minutes or as `-- -max_total_time=` says."""
+    session.install(".[test]", "atheris")
+    session.run("python", "tests/fuzz_reader.py", "-max_total_time=120", *session.posargs, "tests/corpus")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure against NumPy; with `-- peers` against torch and JAX too."""
     session.install(".[test,peers]" if "peers" in session.posargs else ".[test]")

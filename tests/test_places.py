@@ -129,8 +129,10 @@ def test_a_model_that_is_not_built_stays_so(blobs, tmp_path):
 
 def test_a_folder_of_curves_is_looked_at_too(blobs, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError):
-        network().fit(*blobs, callbacks=[fl.TensorBoard(tmp_path / "file"), Forbidden()])
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError) as caught:
+            network().fit(*blobs, callbacks=[fl.TensorBoard(folder), Forbidden()])
+        assert caught.value.filename == str(folder)
 
 
 def test_other_arguments_are_checked_before_folders_are_made(blobs, tmp_path):

@@ -40,11 +40,24 @@ def check_place(path: str | os.PathLike[str]) -> None:
     """
     with _naming(path):
         if _writable(path) is None:
-            place = _target(path).parent
-            while not place.exists():
-                place = place.parent
-            _refuse_unless(place.is_dir(), errno.ENOTDIR)
-            _refuse_unless(_may(place, os.W_OK | os.X_OK), errno.EACCES)
+            _check_within(_target(path).parent)
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Check that files could be written into a folder, which may be missing yet; nothing is changed.
+
+    Raises:
+        OSError: they could not; the error names the path.
+    """
+    with _naming(path):
+        _check_within(_target(path))
+
+
+def _check_within(folder: Path) -> None:
+    while not folder.exists():
+        folder = folder.parent
+    _refuse_unless(folder.is_dir(), errno.ENOTDIR)
+    _refuse_unless(_may(folder, os.W_OK | os.X_OK), errno.EACCES)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:
@@ -116,7 +129,7 @@ def _beside(target: Path, old: os.stat_result | None) -> Iterator[BinaryIO]:
     temporary = target.with_name(f".fallline-{os.urandom(8).hex()}.tmp")
     mode = 0o666 if old is None else 0o600  # nobody reads it before it is as private as the old one
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

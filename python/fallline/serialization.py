@@ -40,6 +40,8 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 METADATA = "__metadata__"
 KEY = "fallline"
 LARGEST_HEADER = 100_000_000
+# What comes of values that are not what they should be.
+DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, RecursionError, TypeError, ValueError)
 AT_ONCE = 1 << 24  # bytes: what a damaged file claims to hold is not asked for in one piece
 
 
@@ -140,7 +142,7 @@ def suspicion(path: Readable, otherwise: str) -> Iterator[None]:
     """Say in one sentence what is wrong with a file, whatever it is."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         where = repr(os.fspath(path)) if isinstance(path, str | os.PathLike) else f"a {type(path).__name__}"
         got = f"is {where}, and {otherwise} ({brief(str(error), 400)})"
         raise ValueError(message("load_model", "path", got, "what Model.save has written, whole")) from error

@@ -37,7 +37,7 @@ class TensorBoard(Callback):
         self._writers: dict[str, Any] = {}
 
     def _prepare(self, measured: Sequence[str], logged: Sequence[str]) -> None:  # noqa: ARG002
-        files.check_place(f"{self.folder}/_")
+        files.check_folder(self.folder)
 
     def on_train_begin(self, logs: dict[str, float]) -> None:  # noqa: ARG002
         """See that the extra is there."""
