@@ -198,3 +198,13 @@ def test_what_the_page_names_exists():
     names = set(re.findall(r"`(?:fl\.)?([A-Z]\w+)", PAGE.replace("AveragedModel", "")))
     assert len(names) > 20
     assert [n for n in names if not (hasattr(fl, n) or hasattr(schedules, n))] == ["TypeError"]
+
+
+def test_objects_are_not_shared():
+    rule, layer = fl.SGD(0.1), fl.Dense(1)
+    models = [fl.Model([layer], seed=0) for _ in range(2)]
+    for model in models:
+        model.compile(rule, "mse")
+    assert [model.optimizer is rule for model in models] == [True, False]
+    with refuses(ValueError, "once more"):
+        fl.Model([layer, layer])
