@@ -31,10 +31,10 @@ def alone(case, options, dtype="float64"):
 def between(case, options, dtype="float64", hidden=0, **rule):
     """The layer in the middle: the gradient must pass through it to the first kernel."""
     middle = [] if case.make is fl.Input else [build(case, options)]
-    wide = [fl.Dense(hidden, activation="tanh")] if hidden else []
+    wide, wide_too = ([fl.Dense(hidden, activation="tanh")] if hidden else [] for _ in range(2))
     below = [*wide, fl.Dense(INPUTS, activation="tanh")]
     layers = [*middle, *below] if case.first else [*below, *middle]
-    model = fl.Model([fl.Input(INPUTS), *layers, *wide, fl.Dense(3)], seed=2, dtype=dtype)
+    model = fl.Model([fl.Input(INPUTS), *layers, *wide_too, fl.Dense(3)], seed=2, dtype=dtype)
     model.compile(fl.Adam(0.01, **rule), "mse")
     return model
 
