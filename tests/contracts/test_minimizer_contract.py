@@ -136,6 +136,51 @@ def test_without_epochs_it_stops_by_itself_and_says_why(case, task):
     assert model.fit(*task, epochs=0).epoch == []
 
 
+@minimizers
+@dtypes
+@pytest.mark.parametrize("shared", [False, True])
+def test_slopes_are_learned(case, dtype, shared, rng):
+    """mean((max(0, x) + slope min(0, x) - y)²) is a parabola in each slope."""
+    x, y = rng.normal(size=(2, 60, 3))
+    below = np.minimum(0, x)
+    products, squares = (below * (y - np.maximum(0, x))).sum(axis=0), (below**2).sum(axis=0)
+    best = [products.sum() / squares.sum()] if shared else products / squares
+    model = fl.Model([fl.Input(3), fl.PReLU(shared=shared)], seed=0, dtype=dtype)
+    model.compile(case(), "mse")
+    model.fit(x, y)
+    exact = not isinstance(model.optimizer, fl.SimulatedAnnealing)
+    np.testing.assert_allclose(model.layers[1].slope, best, atol=1e-3 if exact else 0.1)
+
+
+@minimizers
+@pytest.mark.parametrize("how", ["a chain", "many", "a frozen one", "no decay"])
+def test_a_decay_of_zero_is_no_obstacle(case, how, task):
+    model = network(case(), layers=[fl.PReLU(), fl.Residual([fl.Dense(6), fl.PReLU(shared=True)])])
+    model.layers[2].trainable = how != "a frozen one"
+    if how == "no decay":
+        model.layers[1].group = fl.ParameterGroup(weight_decay=0)
+    optimizer = fl.Chain([(fl.AdamW(), 2), (case(), None)]) if how == "a chain" else case()
+    model.compile(optimizer, "mse")
+    model.build(5)
+    before = model.layers[2].slope
+    if how == "many":
+        losses = fl.fit_many([model], *task, epochs=6)[0].history["loss"]
+    else:
+        losses = model.fit(*task, epochs=6).history["loss"]
+    assert losses[-1] < losses[0]
+    assert (model.layers[2].slope != before).any() == (how != "a frozen one")
+
+
+@minimizers
+@pytest.mark.parametrize("group", [fl.ParameterGroup(0.5), fl.ParameterGroup(weight_decay=0.1)], ids=repr)
+def test_rates_and_decays_of_its_own_are_refused(case, group, task):
+    model = network(case(), layers=[fl.PReLU()])
+    model.layers[2].group = group
+    model.compile(case(), "mse")
+    with unchanged(model), refuses(ValueError, r"layers.2. learns as ParameterGroup"):
+        model.fit(*task)
+
+
 LAYERS = {
     "Dropout": fl.Dropout(0.1),
     "DropConnect": fl.DropConnect(3),

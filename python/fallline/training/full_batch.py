@@ -31,7 +31,7 @@ def check(model: Network, network: _core.Network, operation: str) -> None:
     """Refuse layers that go with single updates only."""
     for i, layer in enumerate(model.layers):
         for _, group in layer.groups():
-            if group.learning_rate_factor != 1 or group.weight_decay is not None:
+            if group.trainable and (group.learning_rate_factor != 1 or group.weight_decay):
                 got = f"learns as {group!r}"
                 expected = "no rates and decays of its own: there is no learning rate"
                 raise ValueError(message(operation, f"layers[{i}]", got, expected))
