@@ -1,6 +1,7 @@
 // What is done to weights beside the update itself: soft thresholds and bounds on norms.
 #pragma once
 
+#include "squares.h"
 #include "vec.h"
 
 namespace fallline {
@@ -17,20 +18,34 @@ void soft_threshold(T* w, std::ptrdiff_t n, double t) {
   }
 }
 
-// Each column of a panel w [rows][W] is shortened to the norm `limit` (Srebro, Rennie, Jaakkola 2005).
+// Each column of a panel w [rows][W] is shortened to the norm `limit` (Srebro, Rennie, Jaakkola 2005). Columns whose
+// squares overflow, or vanish before a limit as small, are summed again in another unit.
 template <class T>
 void bound_norms(T* w, int rows, double limit) {
+  using Range = SquareRange<T>;
   constexpr int W = panel_width<T>, V = lanes<T>;
-  const Vec<T> most = broadcast(static_cast<T>(limit));
+  const Vec<T> most = broadcast(static_cast<T>(limit)), one = broadcast(T(1));
+  const T tiny = limit * limit < static_cast<double>(Range::tiny) ? Range::tiny : T(0);
   for (int v = 0; v < W; v += V) {
-    Vec<T> square{};
-    for (int r = 0; r < rows; ++r) {
-      const Vec<T> x = load(w + r * W + v);
-      square = fma(x, x, square);
-    }
+    const auto sum = [&](Vec<T> unit) {
+      Vec<T> square{};
+      for (int r = 0; r < rows; ++r) {
+        const Vec<T> x = load(w + r * W + v) * unit;
+        square = fma(x, x, square);
+      }
+      return square;
+    };
+    Vec<T> square = sum(one);
+    const Vec<T> larger = broadcast(power_of_2<T>(Range::shift)), smaller = broadcast(power_of_2<T>(-Range::shift));
+    Vec<T> unit = square > Range::huge ? smaller : (square < tiny ? larger : one);
+    bool beyond = false;
+    for (int i = 0; i < V; ++i) beyond |= unit[i] != T(1);
+    if (beyond) square = sum(unit);
     const Vec<T> norm = sqrt(square);
-    const Vec<T> factor = norm > most ? most / norm : broadcast(T(1));
-    for (int r = 0; r < rows; ++r) store(w + r * W + v, load(w + r * W + v) * factor);
+    const auto longer = norm > most * unit;
+    const Vec<T> factor = longer ? most / norm : one;
+    unit = longer ? unit : one;
+    for (int r = 0; r < rows; ++r) store(w + r * W + v, load(w + r * W + v) * unit * factor);
   }
 }
 

@@ -208,7 +208,7 @@ void rows_product(const RowsProduct<T>& p, int begin, int end) {
 template <class T>
 void clear_padding(const WeightGradient<T>& p) {
   constexpr int W = panel_width<T>;
-  if (p.columns <= lanes<T> && !p.accumulate)
+  if (p.columns <= lanes<T>)
     for (int k = 0; k < p.end - p.begin; ++k) store(p.g + k * W + lanes<T>, Vec<T>{});
   if (p.columns % lanes<T> == 0) return;
   const int last = p.columns / lanes<T> * lanes<T>;  // the register where the columns end
@@ -222,7 +222,6 @@ void weight_gradient(const WeightGradient<T>& p) {
   const auto& use = p.columns <= lanes<T> ? tiles<T, 1, AlongRows, Keep> : tiles<T, 2, AlongRows, Keep>;
   for (int top = 0; top < p.rows; top += gradient_rows) {
     const int rows = std::min(gradient_rows, p.rows - top);
-    const bool fresh = top == 0 && !p.accumulate;
     for (int k = p.begin; k < p.end;) {
       const int columns = std::min(W - k % W, p.end - k);  // a tile must not leave its panel of x
       const T* x = p.x.data + k / W * p.x.stride + static_cast<std::ptrdiff_t>(top) * W + k % W;
@@ -230,8 +229,8 @@ void weight_gradient(const WeightGradient<T>& p) {
       spread(columns, [&](int first, int height) {
         T* c = g + first * W;
         use[static_cast<std::size_t>(height - 1)](x + first, 0, 0, 0, rows,
-                                                  p.delta + static_cast<std::ptrdiff_t>(top) * W, fresh ? zeros<T> : c,
-                                                  fresh ? 0 : W, c, c);
+                                                  p.delta + static_cast<std::ptrdiff_t>(top) * W,
+                                                  top == 0 ? zeros<T> : c, top == 0 ? 0 : W, c, c);
       });
       k += columns;
     }
@@ -241,9 +240,9 @@ void weight_gradient(const WeightGradient<T>& p) {
 
 // Sums of one panel's columns over the rows, in their order: the gradient of a bias.
 template <class T>
-void column_sums(const T* delta, int columns, int rows, T* sums, bool accumulate) {
+void column_sums(const T* delta, int columns, int rows, T* sums) {
   constexpr int W = panel_width<T>, V = lanes<T>;
-  Vec<T> low = accumulate ? load(sums) : Vec<T>{}, high = accumulate ? load(sums + V) : Vec<T>{};
+  Vec<T> low{}, high{};
   for (int r = 0; r < rows; ++r, delta += W) {
     low = low + load(delta);
     high = high + load(delta + V);

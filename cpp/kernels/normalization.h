@@ -6,13 +6,13 @@
 namespace fallline {
 namespace {
 
-// sums[c] (+)= sum over rows of (x - s[c]) (z - t[c]), for one panel; s and t may be nullptr for zeros.
+// sums[c] = sum over rows of (x - s[c]) (z - t[c]), for one panel; s and t may be nullptr for zeros.
 template <class T>
-void column_products(const T* x, const T* s, const T* z, const T* t, int rows, T* sums, bool accumulate) {
+void column_products(const T* x, const T* s, const T* z, const T* t, int rows, T* sums) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   for (int v = 0; v < W; v += V) {
     const Vec<T> left = s ? load(s + v) : Vec<T>{}, right = t ? load(t + v) : Vec<T>{};
-    Vec<T> sum = accumulate ? load(sums + v) : Vec<T>{};
+    Vec<T> sum{};
     for (int r = 0; r < rows; ++r) sum = fma(load(x + r * W + v) - left, load(z + r * W + v) - right, sum);
     store(sums + v, sum);
   }
@@ -84,12 +84,12 @@ void layer_norm_gradient(Panels<const T> x, const T* moments, const T* gamma, Pa
   }
 }
 
-// sums[c] (+)= sum over rows of dy (x - mean) root, for one panel.
+// sums[c] = sum over rows of dy (x - mean) root, for one panel.
 template <class T>
-void layer_norm_scale_gradient(const T* x, const T* moments, const T* dy, int rows, T* sums, bool accumulate) {
+void layer_norm_scale_gradient(const T* x, const T* moments, const T* dy, int rows, T* sums) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   for (int v = 0; v < W; v += V) {
-    Vec<T> sum = accumulate ? load(sums + v) : Vec<T>{};
+    Vec<T> sum{};
     for (int r = 0; r < rows; ++r)
       sum = fma(load(dy + r * W + v), (load(x + r * W + v) - moments[2 * r]) * moments[2 * r + 1], sum);
     store(sums + v, sum);

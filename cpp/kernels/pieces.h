@@ -32,12 +32,12 @@ void prelu_gradient(Panels<const T> x, const T* slope, Panels<const T> dy, Panel
       }
 }
 
-// sums[c] (+)= sum over rows of dy min(x, 0), for one panel.
+// sums[c] = sum over rows of dy min(x, 0), for one panel.
 template <class T>
-void prelu_slope_gradient(const T* x, const T* dy, int rows, T* sums, bool accumulate) {
+void prelu_slope_gradient(const T* x, const T* dy, int rows, T* sums) {
   constexpr int W = panel_width<T>, V = lanes<T>;
   for (int v = 0; v < W; v += V) {
-    Vec<T> sum = accumulate ? load(sums + v) : Vec<T>{};
+    Vec<T> sum{};
     for (int r = 0; r < rows; ++r) {
       const Vec<T> z = load(x + r * W + v);
       sum = fma(load(dy + r * W + v), z < T(0) ? z : Vec<T>{}, sum);

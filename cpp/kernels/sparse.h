@@ -78,9 +78,7 @@ void sparse_gradient(const SparseTiles<T>& x, const WeightGradient<T>& p) {
     for (int i = 0; i < each; ++i) {
       const int first = k + W * i / each, last = std::min(k + W * (i + 1) / each, p.end);
       T* g = p.g + static_cast<std::ptrdiff_t>(first - p.begin) * W;
-      if (first < last)
-        run_tile(x, k / W * each + i, last - first, p.columns <= lanes<T>, p.delta, p.accumulate ? g : zeros<T>,
-                 p.accumulate ? W : 0, g);
+      if (first < last) run_tile(x, k / W * each + i, last - first, p.columns <= lanes<T>, p.delta, zeros<T>, 0, g);
     }
   clear_padding(p);
 }

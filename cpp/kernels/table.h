@@ -32,7 +32,7 @@ struct RowsProduct {
   T parameter = 0;  // of f
 };
 
-// g[k - begin, :] (+)= sum over rows of x[r, k] * delta[r, panel], for k in [begin, end).
+// g[k - begin, :] = sum over rows of x[r, k] * delta[r, panel], for k in [begin, end).
 template <class T>
 struct WeightGradient {
   Panels<const T> x;
@@ -41,7 +41,6 @@ struct WeightGradient {
   int columns;     // of it that count; delta may hold anything in the others, where g is zero
   int rows;
   T* g;  // [end - begin][W]
-  bool accumulate;
 };
 
 // A matrix without its zeros, in tiles of lines, which are rows or columns: for each position where a line of the tile
@@ -71,8 +70,15 @@ inline constexpr int max_slots = 3;
 inline constexpr int max_panel_width = 32;  // of any target and dtype
 inline constexpr int max_scalars = 8;
 
-// n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], scaled, and gets l2 w added;
-// then the weights shrink by `shrink` (decoupled decay) and the rule is applied.
+// value 2^exponent, which may be beyond double.
+struct Scaled {
+  double value;
+  int exponent;
+};
+
+// n elements, each rule's slots side by side. The gradient is clamped to [-clip, clip], multiplied by unit and scale,
+// two factors since T may not hold their product, and gets l2 w added; then the weights shrink by `shrink` (decoupled
+// decay) and the rule is applied.
 template <class T>
 struct Update {
   T* w;
@@ -81,6 +87,7 @@ struct Update {
   std::ptrdiff_t n;
   const double* scalars;  // from prepare()
   double scale, clip, shrink, l2;
+  double unit = 1;
 };
 
 template <class T>
@@ -137,12 +144,12 @@ struct KernelTable {
   // The same products with the nonzeros of a, without f; of x.
   void (*sparse_rows)(const SparseTiles<T>& a, const RowsProduct<T>&, int row_begin, int row_end);
   void (*sparse_gradient)(const SparseTiles<T>& x, const WeightGradient<T>&);
-  void (*column_sums)(const T* delta, int columns, int rows, T* sums, bool accumulate);  // one panel
+  void (*column_sums)(const T* delta, int columns, int rows, T* sums);  // one panel
   void (*transpose)(const T* w, int begin, int end, int columns, T* transposed, std::ptrdiff_t panel_stride);
   double (*penalize)(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double l1_slope);
   void (*soft_threshold)(T* w, std::ptrdiff_t n, double threshold);
   void (*bound_norms)(T* w, int rows, double limit);  // one panel
-  double (*sum_of_squares)(const T* g, std::ptrdiff_t n, double clip);
+  Scaled (*sum_of_squares)(const T* g, std::ptrdiff_t n, double clip);
 
   void (*gather)(const Source&, const std::int64_t* index, int columns, Panels<T> x, int row_begin, int row_end);
   void (*scatter)(Panels<const T> x, int columns, T* out, const std::int64_t* index, int row_begin, int row_end);
@@ -157,21 +164,20 @@ struct KernelTable {
   void (*prelu)(Panels<const T> x, const T* slope, Panels<T> y, int columns, int row_begin, int row_end);
   void (*prelu_gradient)(Panels<const T> x, const T* slope, Panels<const T> dy, Panels<T> dx, int columns,
                          int row_begin, int row_end);
-  void (*prelu_slope_gradient)(const T* x, const T* dy, int rows, T* sums, bool accumulate);  // one panel
+  void (*prelu_slope_gradient)(const T* x, const T* dy, int rows, T* sums);  // one panel
   void (*largest_piece)(Panels<const T> x, Panels<T> y, int units, int pieces, int row_begin, int row_end);
   void (*largest_piece_gradient)(Panels<const T> x, Panels<const T> y, Panels<const T> dy, Panels<T> left, Panels<T> dx,
                                  int units, int pieces, int row_begin, int row_end);
 
   // One panel each.
-  void (*column_products)(const T* x, const T* s, const T* z, const T* t, int rows, T* sums, bool accumulate);
+  void (*column_products)(const T* x, const T* s, const T* z, const T* t, int rows, T* sums);
   void (*column_combine)(const T* x, const T* a, const T* z, const T* b, const T* d, int rows, T* y);
 
   void (*layer_norm)(Panels<const T> x, const T* gamma, const T* beta, double epsilon, Panels<T> y, int columns,
                      T* moments, int row_begin, int row_end);
   void (*layer_norm_gradient)(Panels<const T> x, const T* moments, const T* gamma, Panels<const T> dy, Panels<T> dx,
                               int columns, int row_begin, int row_end);
-  void (*layer_norm_scale_gradient)(const T* x, const T* moments, const T* dy, int rows, T* sums,
-                                    bool accumulate);  // one panel
+  void (*layer_norm_scale_gradient)(const T* x, const T* moments, const T* dy, int rows, T* sums);  // one panel
 
   void (*normals)(RandomKey key, T* out, std::ptrdiff_t n);
 

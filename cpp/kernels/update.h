@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "optimizers.h"
+#include "squares.h"
 #include "table.h"
 #include "vec.h"
 
@@ -33,11 +34,12 @@ void update_all(const Update<T>& u) {
   Vec<T> c[max_scalars];
   for (int i = 0; i < max_scalars; ++i) c[i] = broadcast(static_cast<T>(u.scalars[i]));
   const Vec<T> scale = broadcast(static_cast<T>(u.scale)), clip = broadcast(static_cast<T>(u.clip));
+  const Vec<T> unit = broadcast(static_cast<T>(u.unit));
   const Vec<T> shrink = broadcast(static_cast<T>(u.shrink)), l2 = broadcast(static_cast<T>(u.l2));
   const bool penalized = u.l2 != 0;
   const auto apply = [&](Vec<T> g, Vec<T>& w, Vec<T>* s) __attribute__((always_inline)) {
     if constexpr (!plain) {
-      g = clamp<T>(g, clip) * scale;
+      g = clamp<T>(g, clip) * unit * scale;
       if (penalized) g = fma(l2, w, g);
       w = w * shrink;
     }
@@ -67,7 +69,8 @@ void update_all(const Update<T>& u) {
 // thread that has the next strip. Neither did starting at the end of a cache line.
 template <class T, class Rule>
 void update(const Update<T>& u) {
-  const bool plain = u.scale == 1 && u.clip == std::numeric_limits<double>::infinity() && u.shrink == 1 && u.l2 == 0;
+  const bool plain =
+      u.scale == 1 && u.unit == 1 && u.clip == std::numeric_limits<double>::infinity() && u.shrink == 1 && u.l2 == 0;
   return plain ? update_all<T, Rule, true>(u) : update_all<T, Rule, false>(u);
 }
 
@@ -102,20 +105,25 @@ double penalize(T* g, const T* w, std::ptrdiff_t n, double l1, double l2, double
   return total;
 }
 
-// Sum of the squares of g clamped to [-clip, clip], in double, eight partial sums side by side.
+// Sum of the squares of g clamped to [-clip, clip], in double, eight partial sums side by side. Where it overflows or
+// vanishes it is made again of numbers that are smaller or larger by a power of 2.
 template <class T>
-double sum_of_squares(const T* g, std::ptrdiff_t n, double clip) {
-  double part[8] = {};
-  const auto square = [clip](T x) {
-    const auto y = static_cast<double>(x);
-    const double cut = y > clip ? clip : (y < -clip ? -clip : y);
-    return cut * cut;
+Scaled sum_of_squares(const T* g, std::ptrdiff_t n, double clip) {
+  using Range = SquareRange<double>;
+  const auto sum = [&](auto square) {
+    double part[8] = {};
+    std::ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8)
+      for (int j = 0; j < 8; ++j) part[j] += square(static_cast<double>(g[i + j]));
+    for (; i < n; ++i) part[i % 8] += square(static_cast<double>(g[i]));
+    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
   };
-  std::ptrdiff_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; ++j) part[j] += square(g[i + j]);
-  for (; i < n; ++i) part[i % 8] += square(g[i]);
-  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+  const auto cut = [clip](double x) { return x > clip ? clip : (x < -clip ? -clip : x); };
+  const double plain = sum([&](double x) { return cut(x) * cut(x); });
+  if (std::is_same_v<T, float> || (plain >= Range::tiny && plain <= Range::huge)) return {plain, 0};
+  const int exponent = plain < Range::tiny ? -Range::shift : Range::shift;
+  const double unit = power_of_2<double>(-exponent);
+  return {sum([&](double x) { return (cut(x) * unit) * (cut(x) * unit); }), 2 * exponent};
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ class Network {
   bool foreign() const;
   // The first layer (as the user counts them) without gradients of single rows, and why; or nullptr.
   std::pair<int, const char*> no_row_squares() const;
-  // True if a layer looks across rows, so that a training batch cannot be taken in pieces.
+  // True if a layer looks across rows, so that a training batch must go through the layers as a whole.
   bool needs_whole_batch() const;
 
   // FLOPs of forward and backward for one row.

@@ -4,19 +4,21 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/table.h"
+#include "network/row_sums.h"
 
 namespace fallline {
 
 template <class T>
 class Nonzeros {
  public:
-  // Of x (rows, columns): by rows for products, by columns for gradients.
+  // Of x (rows, columns): by rows for products, by the columns of each piece of the rows for gradients.
   Nonzeros(const KernelTable<T>& kernels, Panels<const T> x, int rows, int columns) {
     const int width = kernels.panel_width, height = kernels.tile_rows;
     std::vector<const T*> column;
     for (int c = 0; c < columns; ++c) column.push_back(x.data + c / width * x.stride + c % width);
-    const auto element = [&](int r, int c) { return column[static_cast<std::size_t>(c)][r * width]; };
+    const auto element = [&](int r, int c) {
+      return column[static_cast<std::size_t>(c)][static_cast<std::ptrdiff_t>(r) * width];
+    };
 
     for (int begin = 0; begin < rows; begin += height) {
       const int lines = std::min(height, rows - begin);
@@ -24,19 +26,27 @@ class Nonzeros {
       rows_.end();
     }
     const int each = (width + height - 1) / height;  // tiles of a panel
-    for (int panel = 0; panel < columns; panel += width)
-      for (int i = 0; i < each; ++i) {
-        const int begin = panel + width * i / each, end = std::min(panel + width * (i + 1) / each, columns);
-        for (int r = 0; r < rows; ++r)
-          columns_.add(r, end - begin, height, [&](int k) { return element(r, begin + k); });
-        columns_.end();
-      }
+    for (int first = 0; first < rows; first += piece_rows) {
+      Tiles& tiles = columns_.emplace_back();
+      for (int panel = 0; panel < columns; panel += width)
+        for (int i = 0; i < each; ++i) {
+          const int begin = panel + width * i / each, end = std::min(panel + width * (i + 1) / each, columns);
+          for (int r = 0; r < std::min(piece_rows, rows - first); ++r)
+            tiles.add(r, end - begin, height, [&](int k) { return element(first + r, begin + k); });
+          tiles.end();
+        }
+    }
   }
 
   SparseTiles<T> rows() const { return rows_; }
-  SparseTiles<T> columns() const { return columns_; }
+  // Of the piece that begins with this row.
+  SparseTiles<T> columns(int row) const { return columns_[static_cast<std::size_t>(row / piece_rows)]; }
   // Elements that are kept, on average of both.
-  double size() const { return static_cast<double>(rows_.value.size() + columns_.value.size()) / 2; }
+  double size() const {
+    std::size_t by_columns = 0;
+    for (const Tiles& tiles : columns_) by_columns += tiles.value.size();
+    return static_cast<double>(rows_.value.size() + by_columns) / 2;
+  }
 
  private:
   struct Tiles {
@@ -57,7 +67,8 @@ class Nonzeros {
     operator SparseTiles<T>() const { return {first.data(), position.data(), value.data()}; }
   };
 
-  Tiles rows_, columns_;
+  Tiles rows_;
+  std::vector<Tiles> columns_;
 };
 
 }  // namespace fallline

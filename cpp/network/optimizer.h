@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/table.h"
+#include "network/clipping.h"
 #include "network/spec.h"
 
 namespace fallline {
@@ -34,29 +34,23 @@ struct OptimizerSettings {
   // All but the slots of one update; scale multiplies the gradient.
   template <class T>
   Update<T> update_of(T* w, const T* g, std::ptrdiff_t n, const double* scalars, double learning_rate,
-                      double scale) const {
-    return {w, g, {}, n, scalars, scale, clip(), 1 - learning_rate * weight_decay, l2};
+                      Scaled scale) const {
+    constexpr T smallest = std::numeric_limits<T>::min();
+    const double whole = std::ldexp(scale.value, scale.exponent), shrink = 1 - learning_rate * weight_decay;
+    if (whole >= smallest) return {w, g, {}, n, scalars, whole, clip(), shrink, l2};
+    const double rest = std::ldexp(scale.value, scale.exponent + 1 - std::numeric_limits<T>::min_exponent);
+    return {w, g, {}, n, scalars, rest, clip(), shrink, l2, smallest};
   }
 
-  // Clipping by norm (Pascanu, Mikolov, Bengio 2013), of each layer's clamped gradient and then of all of them. From
-  // the sum of squares of each layer: all of a layer's gradient is multiplied by layer_factor(square) * norm_factor(sum
-  // of shortened(square) over all layers).
+  // Of each layer's clamped gradient and then of all of them. From the sum of squares of each layer: all of a layer's
+  // gradient is multiplied by layer_factor(square) * norm_factor(sum of shortened(square) over all layers).
   bool needs_norms() const { return clip_norm > 0 || clip_layer_norm > 0; }
-  double layer_factor(double square) const { return factor(clip_layer_norm, square); }
-  double norm_factor(double square) const { return factor(clip_norm, square); }
-  double shortened(double square) const {
-    const double most = clip_layer_norm * clip_layer_norm;
-    return most > 0 && square > most ? most : square;
-  }
+  Scaled layer_factor(Scaled square) const { return clip_factor(square, clip_layer_norm); }
+  Scaled norm_factor(Scaled square) const { return clip_factor(square, clip_norm); }
+  Scaled shortened(Scaled square) const { return clipped_square(square, clip_layer_norm); }
 
   // What the weights weigh in their average after update number t, so that its start at 0 leaves no trace.
   double average_share(double t) const { return (1 - average) / (1 - std::pow(average, t)); }
-
- private:
-  static double factor(double limit, double square) {
-    const double norm = std::sqrt(square);
-    return limit > 0 && norm > limit ? limit / norm : 1;
-  }
 };
 
 }  // namespace fallline

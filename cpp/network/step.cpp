@@ -8,10 +8,8 @@
 namespace fallline {
 namespace {
 
-// Batches larger than this are taken in pieces, which bounds the memory for activations.
+// Batches larger than this go through the layers piece by piece, which bounds the memory for activations.
 constexpr int largest_batch = 4096;
-// Rows of a piece: its activations stay in the nearer caches. Tiles of every target go into its quarters.
-constexpr int piece_rows = 1008;
 // Gradients that wait for their update in a thread's first-level cache.
 constexpr std::ptrdiff_t cache_size = 2048;
 
@@ -34,9 +32,11 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
                      (batch_size > largest_batch && !network.needs_whole_batch())),
       capacity_(through_arena_ && !network.needs_whole_batch() ? std::min(batch_size, piece_rows) : batch_size),
       work_(network, capacity_, true),
+      waiting_sums_(waiting_sums(batch_size)),
       penalties_(network.strips().size()),
       squares_(network.strips().size()) {
   if (through_arena_) gradient_ = Buffer<T>(network.arena_size());
+  if (capacity_ < batch_size) waiting_ = Buffer<T>(waiting_sums_ * network.arena_size());
   for (const Strip& strip : network.strips()) {
     const Parameter& p = network.parameter(strip);
     strips_.push_back({strip, &network.layer(strip.layer), &p, network.group(strip.parameter)});
@@ -61,10 +61,10 @@ void Step<T>::plan(int threads) {
   const auto& strips = network_.strips();
   const auto cost = [&](const Strip& s) { return static_cast<double>(s.size) * (2.0 * capacity_ + flops_of_update); };
   double total = 0, done = 0;
-  std::ptrdiff_t largest = cache_size;
+  in_cache_ = cache_size;
   for (const Strip& s : strips) {
     total += cost(s);
-    largest = std::max(largest, s.size);
+    in_cache_ = std::max(in_cache_, s.size);
   }
   // A strip belongs to the thread in whose share its middle falls.
   first_strip_.assign(static_cast<std::size_t>(threads) + 1, static_cast<int>(strips.size()));
@@ -75,7 +75,7 @@ void Step<T>::plan(int threads) {
       first_strip_[static_cast<std::size_t>(thread)] = i;
     done += cost(strips[static_cast<std::size_t>(i)]);
   }
-  while (static_cast<int>(cache_.size()) < threads) cache_.emplace_back(largest);
+  while (static_cast<int>(cache_.size()) < threads) cache_.emplace_back((1 + waiting_sums_) * in_cache_);
   rates_.assign(static_cast<std::size_t>(threads), std::vector<Rates>(network_.groups().size()));
 }
 
@@ -180,7 +180,7 @@ void Step<T>::set_rates(int thread, std::uint64_t number, double learning_rate) 
 // Updates strips [first, last) of one group, which lie one after the other in the arena; g is the gradient of the
 // first.
 template <class T>
-void Step<T>::update(int thread, std::size_t first, std::size_t last, const T* g, double scale) {
+void Step<T>::update(int thread, std::size_t first, std::size_t last, const T* g, Scaled scale) {
   const std::ptrdiff_t offset = strips_[first].strip.offset;
   const std::ptrdiff_t n = strips_[last - 1].strip.offset + strips_[last - 1].strip.size - offset;
   const OptimizerKernel<T>& rule = network_.rule();
@@ -222,6 +222,20 @@ void Step<T>::bound_norms(Team& team, int thread) {
   }
 }
 
+// Adds what the rows [done, done + together) of the batch, which are in the workspace, contribute to the gradient of a
+// strip; g gets the sum with the last of them.
+template <class T>
+void Step<T>::add_gradient(const Work& work, int thread, int done, int together, int rows, T* g) {
+  const auto& [strip, layer, parameter, group] = work;
+  const Place<T>& at = place(strip.layer, done);
+  if (layer->foreign()) return layer->gradient(strip, at, 0, together, g);
+  const WaitingSums<T> waiting =
+      waiting_.size() > 0 ? WaitingSums<T>{waiting_.data() + strip.offset, network_.arena_size()}
+                          : WaitingSums<T>{cache_[static_cast<std::size_t>(thread)].data() + in_cache_, in_cache_};
+  add_rows(kernels_, done, done + together, rows, g, strip.size, waiting,
+           [&](int begin, int end, T* sum) { work.layer->gradient(work.strip, at, begin - done, end - done, sum); });
+}
+
 // Adds the penalty's share to a complete gradient and takes its square.
 template <class T>
 void Step<T>::finish_gradient(std::size_t i, T* g) {
@@ -236,10 +250,10 @@ void Step<T>::finish_gradient(std::size_t i, T* g) {
 
 // Sum of squares of the gradient of all that strip i's layer, as the user counts it, learns.
 template <class T>
-double Step<T>::layer_square(std::size_t i) const {
-  double square = 0;
+Scaled Step<T>::layer_square(std::size_t i) const {
+  Scaled square{};
   for (std::size_t k = 0; k < strips_.size(); ++k)
-    if (strips_[k].parameter->layer == strips_[i].parameter->layer) square += squares_[k];
+    if (strips_[k].parameter->layer == strips_[i].parameter->layer) square = square + squares_[k];
   return square;
 }
 
@@ -266,17 +280,17 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   if (updating) set_rates(thread, number, learning_rate);
 
   double loss_sum = 0;
-  for (int done = 0; done < rows; done += capacity_) {
-    const int piece = std::min(capacity_, rows - done);
-    rows_phase(team, thread, index + done, done, piece, number, scale);
+  for (int done = 0, together; done < rows; done += together) {
+    together = std::min(capacity_, rows - done);
+    rows_phase(team, thread, index + done, done, together, number, scale);
     team.barrier(thread);
     if (interrupted_.load(std::memory_order_relaxed)) return Result::interrupted;
     if (not_finite_.load(std::memory_order_relaxed)) return Result::not_finite;
     if (thread == 0) {
-      for (int r = 0; r < piece; ++r) loss_sum += work_.loss[static_cast<std::size_t>(r)];
-      if (!row_squares_.empty()) teach_sampler(index, done, piece, rows);
+      for (int r = 0; r < together; ++r) loss_sum += work_.loss[static_cast<std::size_t>(r)];
+      if (!row_squares_.empty()) teach_sampler(index, done, together, rows);
     }
-    const bool complete = done + piece == rows;
+    const bool complete = done + together == rows;
     T* cache = cache_[static_cast<std::size_t>(thread)].data();
     for (std::size_t i = first; i < last;) {
       // Strips that follow one another in the arena and fit the cache together are updated in one go.
@@ -288,11 +302,11 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
             group != strips_[start].group)
           break;
         T* g = through_arena_ ? gradient_.data() + strip.offset : cache + (strip.offset - offset);
-        layer->gradient(strip, place(strip.layer, done), piece, g, done > 0);
+        add_gradient(strips_[i], thread, done, together, rows, g);
         if (complete && finishing) finish_gradient(i, g);
         end += strip.size;
       }
-      if (!through_arena_) update(thread, start, i, cache, 1);
+      if (!through_arena_) update(thread, start, i, cache, {1, 0});
     }
     team.barrier(thread);
   }
@@ -309,15 +323,15 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   if (!updating) return Result::done;
   if (through_arena_) {
     const OptimizerSettings& settings = network_.settings();
-    double clip = 1;
+    Scaled clip{1, 0};
     if (settings.needs_norms()) {
-      double square = 0;
+      Scaled square{};
       for (std::size_t i = 0; i < strips_.size(); ++i)
         if (i == 0 || strips_[i].parameter->layer != strips_[i - 1].parameter->layer)
-          square += settings.shortened(layer_square(i));
+          square = square + settings.shortened(layer_square(i));
       clip = settings.norm_factor(square);
     }
-    double factor = clip;
+    Scaled factor = clip;
     for (std::size_t i = first; i < last; ++i) {
       const bool new_layer = i == first || strips_[i].parameter->layer != strips_[i - 1].parameter->layer;
       if (settings.clip_layer_norm > 0 && new_layer) factor = clip * settings.layer_factor(layer_square(i));
@@ -333,8 +347,8 @@ template <class T>
 int Step<T>::first_bad_layer(const std::int64_t* index, int rows) {
   const int width = kernels_.panel_width;
   int bad = network_.depth();  // as the network counts; -1 is the data
-  for (int done = 0; done < rows; done += capacity_) {
-    const int n = std::min(capacity_, rows - done);
+  for (int done = 0, n; done < rows; done += n) {
+    n = std::min(capacity_, rows - done);
     const auto finite = [&](Panels<const T> x, int columns) {
       for (int c = 0; c < columns; ++c)
         for (int r = 0; r < n; ++r)

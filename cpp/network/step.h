@@ -4,14 +4,15 @@
 //   strips  each thread sums the gradients of its strips of parameters over the whole batch and updates them, strip by
 //           strip while they are in its cache
 //
-// Where the whole gradient must be seen first (clipping by its norm, batches taken in pieces), strips are left in the
-// gradient arena and updated after one more barrier, by the same kernel.
+// Where the whole gradient must be seen first (clipping by its norm, batches that go through the layers piece by
+// piece), strips are left in the gradient arena and updated after one more barrier, by the same kernel.
 #pragma once
 
 #include <atomic>
 #include <limits>
 
 #include "network/network.h"
+#include "network/row_sums.h"
 #include "network/samplers/sampler.h"
 #include "runtime/team.h"
 
@@ -89,13 +90,14 @@ class Step {
                     double learning_rate);
   void rows_phase(Team& team, int thread, const std::int64_t* index, int first_row, int rows, std::uint64_t number,
                   double scale);
-  // Of the layer, in the piece that begins with this row.
+  // Of the layer, while the rows from this one on are in the workspace.
   const Place<T>& place(int layer, int row) const {
     return layer == sparse_layer_ ? sparse_places_[static_cast<std::size_t>(row / capacity_)]
                                   : work_.places[static_cast<std::size_t>(layer)];
   }
+  void add_gradient(const Work& work, int thread, int done, int together, int rows, T* g);
   void finish_gradient(std::size_t i, T* g);  // of strips_[i]
-  void update(int thread, std::size_t first, std::size_t last, const T* g, double scale);
+  void update(int thread, std::size_t first, std::size_t last, const T* g, Scaled scale);
   T sampled_weight(std::int64_t row) const;
   void measure_rows(const Pass& pass);
   void teach_sampler(const std::int64_t* index, int first_row, int rows, int of_batch);
@@ -103,33 +105,37 @@ class Step {
   void set_rates(int thread, std::uint64_t number, double learning_rate);
   void finish_update(const Work& work, const Rates& rates);
   void bound_norms(Team& team, int thread);
-  double layer_square(std::size_t i) const;
+  Scaled layer_square(std::size_t i) const;
   double batch_weight(const std::int64_t* index, int rows) const;
 
   Network<T>& network_;
   const Data<T>& data_;
   const KernelTable<T>& kernels_;
   bool through_arena_;
-  int capacity_;
+  int capacity_;  // rows that go through the layers together: whole pieces, or the largest batch
   Workspace<T> work_;
-  int sparse_layer_ = -1;  // whose places, one for each piece of the batch, hold the nonzeros_
+  int sparse_layer_ = -1;  // whose places, one for each `capacity_` rows of the batch, hold the nonzeros_
   std::vector<Place<T>> sparse_places_;
   std::vector<Nonzeros<T>> nonzeros_;
-  Buffer<T> gradient_;            // the arena, if it is used
-  std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update
+  Buffer<T> gradient_;  // the arena, if it is used
+  Buffer<T> waiting_;   // arenas of sums of pieces, for batches beyond the capacity
+  int waiting_sums_;
+  std::vector<Buffer<T>> cache_;  // of each thread, for gradients on their way to the update, and sums that wait
+  std::ptrdiff_t in_cache_ = 0;   // elements of each of them
   std::vector<Work> strips_;
-  std::vector<Strip> prepared_strips_;       // of layers that prepare()
-  std::vector<int> learning_;                // layers that learn()
-  std::vector<int> first_strip_;             // of each thread, and the end
-  std::vector<std::vector<Rates>> rates_;    // of each thread
-  std::vector<double> penalties_, squares_;  // of each strip
+  std::vector<Strip> prepared_strips_;     // of layers that prepare()
+  std::vector<int> learning_;              // layers that learn()
+  std::vector<int> first_strip_;           // of each thread, and the end
+  std::vector<std::vector<Rates>> rates_;  // of each thread
+  std::vector<double> penalties_;          // of each strip
+  std::vector<Scaled> squares_;            // of each strip
   std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
   T* predictions_ = nullptr;
   Sampler* sampler_ = nullptr;  // if it repeats rows
   const std::int64_t* order_ = nullptr;
   T* drawn_weights_ = nullptr;
   double mean_weight_ = 1;           // of all rows
-  std::vector<double> row_squares_;  // of the piece, for a sampler that learns
+  std::vector<double> row_squares_;  // of the rows in the workspace, for a sampler that learns
   double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;
   std::atomic<bool> interrupted_{false}, not_finite_{false};
 };

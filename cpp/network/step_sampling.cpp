@@ -33,7 +33,7 @@ void Step<T>::measure_rows(const Pass& pass) {
       network_.layer(i).add_row_squares(pass, work_.places[static_cast<std::size_t>(i)], row_squares_.data());
 }
 
-// On one thread, once all rows of a piece are through; the others may be updating weights.
+// On one thread, once all rows in the workspace are through; the others may be updating weights.
 template <class T>
 void Step<T>::teach_sampler(const std::int64_t* index, int first_row, int rows, int of_batch) {
   // A row's gradient is its share of a mean times the rows of the batch.

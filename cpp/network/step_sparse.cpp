@@ -24,19 +24,19 @@ bool Step<T>::keep(const std::int64_t* index, int rows) {
 
   const Place<T>& place = work_.places[static_cast<std::size_t>(first)];
   const int inputs = network_.layer(first).inputs();
-  std::vector<Nonzeros<T>> pieces;
+  std::vector<Nonzeros<T>> all_rows;
   double size = 0;
-  for (int done = 0; done < rows; done += capacity_) {
+  for (int done = 0, together; done < rows; done += together) {
     if (interrupt_count() > interrupts_) return false;
-    const int piece = std::min(capacity_, rows - done);
-    const Pass pass{true, network_.seed(), 0, done, 0, piece, piece};
-    network_.layer(0).read(data_.x, index + done, work_.x, 0, piece);
+    together = std::min(capacity_, rows - done);
+    const Pass pass{true, network_.seed(), 0, done, 0, together, together};
+    network_.layer(0).read(data_.x, index + done, work_.x, 0, together);
     for (int i = 0; i < first; ++i) network_.layer(i).forward(pass, work_.places[static_cast<std::size_t>(i)]);
-    size += pieces.emplace_back(kernels_, place.x, piece, inputs).size();
-    const double all = static_cast<double>(inputs) * (done + piece);
+    size += all_rows.emplace_back(kernels_, place.x, together, inputs).size();
+    const double all = static_cast<double>(inputs) * (done + together);
     if (size > std::min(largest_share * all, most_nonzeros)) return true;
   }
-  nonzeros_ = std::move(pieces);
+  nonzeros_ = std::move(all_rows);
   for (const Nonzeros<T>& each : nonzeros_) sparse_places_.emplace_back(place).nonzeros = &each;
   sparse_layer_ = first;
   return true;

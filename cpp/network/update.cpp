@@ -35,24 +35,24 @@ void update_arrays(const OptimizerSettings& settings, const std::vector<UpdateAr
   double scalars[max_scalars] = {};
   rule.prepare(settings.hyper.data(), learning_rate, static_cast<double>(t), scalars);
   const double share = settings.average > 0 ? settings.average_share(static_cast<double>(t)) : 0;
-  std::vector<double> squares(settings.needs_norms() ? chunks.size() : 0);
+  std::vector<Scaled> squares(settings.needs_norms() ? chunks.size() : 0);
   const double flops = static_cast<double>(total) * flops_of_update;
   update_threads.run({flops, static_cast<double>(chunks.size())}, [&](Team& team, int thread) {
     const std::size_t n = chunks.size(), size = static_cast<std::size_t>(team.size()),
                       self = static_cast<std::size_t>(thread);
     const std::size_t first = n * self / size, last = n * (self + 1) / size;
     const auto square_of = [&](const Chunk& c) {
-      double square = 0;
-      for (std::size_t i = c.first; i < c.last; ++i) square += squares[i];
+      Scaled square{};
+      for (std::size_t i = c.first; i < c.last; ++i) square = square + squares[i];
       return square;
     };
-    double factor = 1, scale = 1;
+    Scaled factor{1, 0}, scale = factor;
     if (settings.needs_norms()) {
       for (std::size_t i = first; i < last; ++i)
         squares[i] = kernels<T>().sum_of_squares(chunks[i].array->g + chunks[i].begin, chunks[i].n, settings.clip());
       team.barrier(thread);
-      double square = 0;
-      for (std::size_t i = 0; i < n; i = chunks[i].last) square += settings.shortened(square_of(chunks[i]));
+      Scaled square{};
+      for (std::size_t i = 0; i < n; i = chunks[i].last) square = square + settings.shortened(square_of(chunks[i]));
       factor = settings.norm_factor(square);
     }
     for (std::size_t i = first; i < last; ++i) {

@@ -187,21 +187,15 @@ TEST(weight_gradients_match_naive_loops) {
                                   {width - 1, width + 1}}) {
           const int begin = strip.first, end = strip.second;  // Clang's OpenMP cannot capture bindings
           if (rows > 100 && end - begin > width + 5) continue;
-          for (const bool accumulate : {false, true}) {
-            const Where where("rows ", rows, " columns ", columns, " strip ", begin, "..", end,
-                              accumulate ? " accumulate" : "");
-            Matrix<T> g(end - begin, columns, width, accumulate ? T(0) : nan<T>);
-            if (accumulate) g.randomize(random);
-            const Matrix<T> before = g;
-            table.weight_gradient(
-                {x, begin, end, Panels<const T>(delta).data, columns, rows, Panels<T>(g).data, accumulate});
-            each_element(end - begin, width, [&](int k, int c) {
-              T sum = accumulate ? before(k, c) : T(0);
-              for (int r = 0; r < rows; ++r) sum = multiply_add(fused, x(r, begin + k), delta(r, c), sum);
-              CHECK_EQUAL(g(k, c), sum);
-              if (c >= columns) CHECK_EQUAL(g(k, c), T(0));
-            });
-          }
+          const Where where("rows ", rows, " columns ", columns, " strip ", begin, "..", end);
+          Matrix<T> g(end - begin, columns, width, nan<T>);
+          table.weight_gradient({x, begin, end, Panels<const T>(delta).data, columns, rows, Panels<T>(g).data});
+          each_element(end - begin, width, [&](int k, int c) {
+            T sum = 0;
+            for (int r = 0; r < rows; ++r) sum = multiply_add(fused, x(r, begin + k), delta(r, c), sum);
+            CHECK_EQUAL(g(k, c), sum);
+            if (c >= columns) CHECK_EQUAL(g(k, c), T(0));
+          });
         }
       }
     }
@@ -213,18 +207,17 @@ TEST(column_sums_in_the_order_of_the_rows) {
     const int width = table.panel_width;
     Random random(5);
     for (const int rows : {1, 2, 7, 100, 600})
-      for (int columns = 1; columns <= width; ++columns)
-        for (const bool accumulate : {false, true}) {
-          const Where where("rows ", rows, " columns ", columns, accumulate ? " accumulate" : "");
-          const Matrix<T> delta = Matrix<T>(rows, columns, width, nan<T>).randomize(random);
-          std::vector<T> sums(static_cast<std::size_t>(width), T(3));
-          table.column_sums(Panels<const T>(delta).data, columns, rows, sums.data(), accumulate);
-          for (int c = 0; c < width; ++c) {
-            T sum = accumulate ? T(3) : T(0);
-            for (int r = 0; r < rows && c < columns; ++r) sum += delta(r, c);
-            CHECK_EQUAL(sums[static_cast<std::size_t>(c)], c < columns ? sum : T(0));
-          }
+      for (int columns = 1; columns <= width; ++columns) {
+        const Where where("rows ", rows, " columns ", columns);
+        const Matrix<T> delta = Matrix<T>(rows, columns, width, nan<T>).randomize(random);
+        std::vector<T> sums(static_cast<std::size_t>(width), T(3));
+        table.column_sums(Panels<const T>(delta).data, columns, rows, sums.data());
+        for (int c = 0; c < width; ++c) {
+          T sum = 0;
+          for (int r = 0; r < rows && c < columns; ++r) sum += delta(r, c);
+          CHECK_EQUAL(sums[static_cast<std::size_t>(c)], c < columns ? sum : T(0));
         }
+      }
   });
 }
 
@@ -294,7 +287,7 @@ std::vector<T> results(const KernelTable<T>& table) {
       return m;
     }();
     Matrix<T> g(depth, 1, width);
-    table.weight_gradient({x, 0, depth, Panels<const T>(one).data, 1, rows, Panels<T>(g).data, false});
+    table.weight_gradient({x, 0, depth, Panels<const T>(one).data, 1, rows, Panels<T>(g).data});
     keep(g);
   }
   return all;

@@ -63,22 +63,15 @@ TEST(prelu_and_its_gradients) {
         CHECK_EQUAL(y(r, c), outside(r) ? T(-7) : z < 0 ? a * z : z);
         CHECK_EQUAL(dx(r, c), outside(r) ? T(-7) : z > 0 ? dy(r, c) : a * dy(r, c));
       });
-      for (const bool accumulate : {false, true}) {
-        std::vector<T> sums(static_cast<std::size_t>(width), T(3));
-        for (int panel = 0; panel * width < columns; ++panel) {
-          if (!accumulate) std::fill(sums.begin(), sums.end(), nan<T>);
-          std::vector<T> before = sums;
-          const Panels<const T> in = x, delta = dy;
-          table.prelu_slope_gradient(in.data + panel * in.stride, delta.data + panel * delta.stride, rows, sums.data(),
-                                     accumulate);
-          for (int c = panel * width; c < std::min(columns, (panel + 1) * width); ++c) {
-            double sum = accumulate ? static_cast<double>(at(before, c % width)) : 0;
-            for (int r = 0; r < rows; ++r)
-              if (x(r, c) < 0) sum += static_cast<double>(dy(r, c)) * static_cast<double>(x(r, c));
-            CHECK_NEAR(at(sums, c % width), sum, 64 * epsilon<T>);
-          }
-          for (T& each : sums)
-            if (std::isnan(each)) each = T(3);
+      for (int panel = 0; panel * width < columns; ++panel) {
+        std::vector<T> sums(static_cast<std::size_t>(width), nan<T>);
+        const Panels<const T> in = x, delta = dy;
+        table.prelu_slope_gradient(in.data + panel * in.stride, delta.data + panel * delta.stride, rows, sums.data());
+        for (int c = panel * width; c < std::min(columns, (panel + 1) * width); ++c) {
+          double sum = 0;
+          for (int r = 0; r < rows; ++r)
+            if (x(r, c) < 0) sum += static_cast<double>(dy(r, c)) * static_cast<double>(x(r, c));
+          CHECK_NEAR(at(sums, c % width), sum, 64 * epsilon<T>);
         }
       }
     }
@@ -135,21 +128,20 @@ TEST(products_and_combinations_of_columns) {
     const std::vector<T> s = vector_of<T>(random, width, width), t = vector_of<T>(random, width, width),
                          d = vector_of<T>(random, width, width);
     for (const int n : {0, 1, rows})
-      for (const int way : {0, 1, 2, 3})
-        for (const bool accumulate : {false, true}) {
-          const Where where("rows ", n, " way ", way, accumulate ? " accumulated" : "");
-          std::vector<T> sums(static_cast<std::size_t>(width), accumulate ? T(3) : nan<T>);
-          const bool shifted = way & 1, both = way & 2;
-          table.column_products(left.data, shifted ? s.data() : nullptr, right.data, both ? t.data() : nullptr, n,
-                                sums.data(), accumulate);
-          for (int c = 0; c < width; ++c) {
-            double sum = accumulate ? 3 : 0;
-            for (int r = 0; r < n; ++r)
-              sum += (static_cast<double>(x(r, c)) - (shifted ? static_cast<double>(at(s, c)) : 0)) *
-                     (static_cast<double>(z(r, c)) - (both ? static_cast<double>(at(t, c)) : 0));
-            CHECK_NEAR(at(sums, c), sum, 200 * epsilon<T>);
-          }
+      for (const int way : {0, 1, 2, 3}) {
+        const Where where("rows ", n, " way ", way);
+        std::vector<T> sums(static_cast<std::size_t>(width), nan<T>);
+        const bool shifted = way & 1, both = way & 2;
+        table.column_products(left.data, shifted ? s.data() : nullptr, right.data, both ? t.data() : nullptr, n,
+                              sums.data());
+        for (int c = 0; c < width; ++c) {
+          double sum = 0;
+          for (int r = 0; r < n; ++r)
+            sum += (static_cast<double>(x(r, c)) - (shifted ? static_cast<double>(at(s, c)) : 0)) *
+                   (static_cast<double>(z(r, c)) - (both ? static_cast<double>(at(t, c)) : 0));
+          CHECK_NEAR(at(sums, c), sum, 200 * epsilon<T>);
         }
+      }
     Matrix<T> y(rows, width, width, T(-7));
     table.column_combine(left.data, s.data(), right.data, t.data(), d.data(), rows - 1, static_cast<Panels<T>>(y).data);
     each_element(rows, width, [&](int r, int c) {
@@ -226,18 +218,16 @@ TEST(gradient_of_the_scale_of_layer_norm) {
     const Matrix<T> x = Matrix<T>(rows, width, width).randomize(random, -1, 3);
     const Matrix<T> dy = Matrix<T>(rows, width, width).randomize(random);
     const std::vector<T> moments = vector_of<T>(random, 2 * rows, 2 * rows);
-    for (const bool accumulate : {false, true}) {
-      std::vector<T> sums(static_cast<std::size_t>(width), accumulate ? T(3) : nan<T>);
-      table.layer_norm_scale_gradient(static_cast<Panels<const T>>(x).data, moments.data(),
-                                      static_cast<Panels<const T>>(dy).data, rows, sums.data(), accumulate);
-      for (int c = 0; c < width; ++c) {
-        double sum = accumulate ? 3 : 0;
-        for (int r = 0; r < rows; ++r)
-          sum += static_cast<double>(dy(r, c)) *
-                 (static_cast<double>(x(r, c)) - static_cast<double>(at(moments, 2 * r))) *
-                 static_cast<double>(at(moments, 2 * r + 1));
-        CHECK_NEAR(at(sums, c), sum, 400 * epsilon<T>);
-      }
+    std::vector<T> sums(static_cast<std::size_t>(width), nan<T>);
+    table.layer_norm_scale_gradient(static_cast<Panels<const T>>(x).data, moments.data(),
+                                    static_cast<Panels<const T>>(dy).data, rows, sums.data());
+    for (int c = 0; c < width; ++c) {
+      double sum = 0;
+      for (int r = 0; r < rows; ++r)
+        sum += static_cast<double>(dy(r, c)) *
+               (static_cast<double>(x(r, c)) - static_cast<double>(at(moments, 2 * r))) *
+               static_cast<double>(at(moments, 2 * r + 1));
+      CHECK_NEAR(at(sums, c), sum, 400 * epsilon<T>);
     }
   });
 }

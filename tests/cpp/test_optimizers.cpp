@@ -304,11 +304,26 @@ TEST(sums_of_squares) {
         clipped += cut * cut;
       }
       const double unlimited = std::numeric_limits<double>::infinity();
-      CHECK_NEAR(table.sum_of_squares(g.data(), n, unlimited), expected, 1e-13 * static_cast<double>(expected));
-      CHECK_NEAR(table.sum_of_squares(g.data(), n, 3e4), clipped, 1e-13 * static_cast<double>(clipped));
+      CHECK_NEAR(table.sum_of_squares(g.data(), n, unlimited).value, expected, 1e-13 * static_cast<double>(expected));
+      CHECK_NEAR(table.sum_of_squares(g.data(), n, 3e4).value, clipped, 1e-13 * static_cast<double>(clipped));
     }
-    const std::vector<T> huge(3, static_cast<T>(1e20));  // whose squares a float cannot hold
-    CHECK_NEAR(table.sum_of_squares(huge.data(), 3, std::numeric_limits<double>::infinity()), 3e40, 1e34);
+    // Whose squares the type cannot hold, and among which smaller ones count for nothing.
+    for (const double size : {1e20, 1e-20, sizeof(T) == 8 ? 1e200 : 1e38, sizeof(T) == 8 ? 1e-200 : 1e-37})
+      for (const int n : {1, 3, 4099}) {
+        const Where where("size ", size, " n ", n);
+        std::vector<T> g(static_cast<std::size_t>(n), static_cast<T>(size));
+        g.push_back(static_cast<T>(size * 1e-30));
+        for (const double clip : {std::numeric_limits<double>::infinity(), size / 2}) {
+          const Scaled square = table.sum_of_squares(g.data(), n + 1, clip);
+          CHECK(square.exponent % 2 == 0);
+          const double norm = std::ldexp(std::sqrt(square.value), square.exponent / 2);
+          CHECK_NEAR(norm / std::min(size, clip), std::sqrt(n), 1e-6 * std::sqrt(n));
+        }
+      }
+    const std::vector<T> zeros(20), none(1, nan<T>), infinite(9, std::numeric_limits<T>::infinity());
+    CHECK_EQUAL(table.sum_of_squares(zeros.data(), 20, 1.0).value, 0);
+    CHECK(std::isnan(table.sum_of_squares(none.data(), 1, 1e300).value));
+    CHECK(std::isinf(table.sum_of_squares(infinite.data(), 9, std::numeric_limits<double>::infinity()).value));
   });
 }
 

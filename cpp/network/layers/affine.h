@@ -38,13 +38,13 @@ class Affine : public Layer<T> {
     std::copy_n(weights_[strip.role] + strip.column, this->width(), own.data() + strip.column);
   }
 
-  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
-    const int panel = strip.column / this->width(), columns = std::min(this->width(), this->inputs() - strip.column);
+  void gradient(const Strip& strip, const Place<T>& at, int begin, int end, T* g) const override {
+    const int columns = std::min(this->width(), this->inputs() - strip.column);
     if (is_gamma(strip)) {
-      gamma_gradient(panel, at, rows, g, accumulate);
+      gamma_gradient(strip.column, at, begin, end, g);
       for (int c = columns; c < this->width(); ++c) g[c] = T(0);  // columns beyond the last may hold anything in x
     } else {
-      this->kernels().column_sums(at.delta.data + panel * at.delta.stride, columns, rows, g, accumulate);
+      this->kernels().column_sums(this->panel(at.delta, strip.column, begin), columns, end - begin, g);
     }
   }
 
@@ -55,7 +55,8 @@ class Affine : public Layer<T> {
   bool scaled() const { return scale_; }
   bool centered() const { return center_; }
 
-  virtual void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const = 0;
+  // Of the panel of this column.
+  virtual void gamma_gradient(int column, const Place<T>& at, int begin, int end, T* g) const = 0;
 
  private:
   bool is_gamma(const Strip& strip) const { return scale_ && strip.role == 0; }

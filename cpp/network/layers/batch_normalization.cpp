@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "network/layers/affine.h"
+#include "network/row_sums.h"
 
 namespace fallline {
 namespace {
@@ -52,12 +53,11 @@ class BatchNormalization final : public Affine<T> {
     const auto [first, last] = pass.share(panels);
     const T count = static_cast<T>(pass.rows);
     for (int p = first; p < last; ++p) {
-      const T* x = at.x.data + p * at.x.stride;
       T* mean = moments(at.scratch, p, 0);
       T* variance = moments(at.scratch, p, 1);
-      this->kernels().column_sums(x, width, pass.rows, mean, false);
+      column_sums(at.x, p, pass.rows, mean);
       for (int c = 0; c < width; ++c) mean[c] /= count;
-      this->kernels().column_products(x, mean, x, mean, pass.rows, variance, false);
+      column_products(at.x, mean, at.x, mean, p, pass.rows, variance);
       for (int c = 0; c < width; ++c) variance[c] /= count;
       normalize(at, p, mean, variance, moments(at.scratch, p, 2), 0, pass.rows);
     }
@@ -74,8 +74,8 @@ class BatchNormalization final : public Affine<T> {
       const T *x = at.x.data + p * at.x.stride, *delta = at.delta.data + p * at.delta.stride;
       const T *mean = moments(at.scratch, p, 0), *root = moments(at.scratch, p, 2), *gamma = this->gamma() + p * width;
       T* dx = at.dx.data + p * at.dx.stride;
-      this->kernels().column_sums(delta, width, pass.rows, sum, false);
-      this->kernels().column_products(delta, nullptr, x, mean, pass.rows, product, false);
+      column_sums(at.delta, p, pass.rows, sum);
+      column_products(at.delta, nullptr, at.x, mean, p, pass.rows, product);
       for (int c = 0; c < width; ++c) {
         const T count = static_cast<T>(pass.rows);
         a[c] = gamma[c] * root[c];
@@ -104,12 +104,11 @@ class BatchNormalization final : public Affine<T> {
     this->kernels().affine(at.delta, scale.data(), zero.data(), at.dx, this->inputs(), pass.begin, pass.end);
   }
 
-  void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
-    const T* root = moments(at.scratch, panel, 2);
-    T products[max_panel_width];
-    this->kernels().column_products(at.delta.data + panel * at.delta.stride, nullptr, at.x.data + panel * at.x.stride,
-                                    moments(at.scratch, panel, 0), rows, products, false);
-    for (int c = 0; c < this->width(); ++c) g[c] = (accumulate ? g[c] : T(0)) + products[c] * root[c];
+  void gamma_gradient(int column, const Place<T>& at, int begin, int end, T* g) const override {
+    const int panel = column / this->width();
+    this->kernels().column_products(this->panel(at.delta, column, begin), nullptr, this->panel(at.x, column, begin),
+                                    moments(at.scratch, panel, 0), end - begin, g);
+    for (int c = 0; c < this->width(); ++c) g[c] *= moments(at.scratch, panel, 2)[c];
   }
 
  private:
@@ -119,6 +118,27 @@ class BatchNormalization final : public Affine<T> {
   template <class U>
   U* moments(U* scratch, int panel, int which) const {
     return scratch + which * this->padded() + panel * this->width();
+  }
+
+  // Of one panel, over all rows of the batch.
+  template <class Sum>
+  void sum_rows(int rows, T* sums, Sum sum) const {
+    T waiting[most_waiting_sums * max_panel_width];
+    add_rows<T>(this->kernels(), 0, rows, rows, sums, this->width(), {waiting, max_panel_width}, sum);
+  }
+  void column_sums(Panels<const T> x, int panel, int rows, T* sums) const {
+    const int column = panel * this->width();
+    sum_rows(rows, sums, [&](int begin, int end, T* out) {
+      this->kernels().column_sums(this->panel(x, column, begin), this->width(), end - begin, out);
+    });
+  }
+  void column_products(Panels<const T> x, const T* s, Panels<const T> z, const T* t, int panel, int rows,
+                       T* sums) const {
+    const int column = panel * this->width();
+    sum_rows(rows, sums, [&](int begin, int end, T* out) {
+      this->kernels().column_products(this->panel(x, column, begin), s, this->panel(z, column, begin), t, end - begin,
+                                      out);
+    });
   }
 
   // Rows [begin, end) of one panel; root, if wanted, gets 1 / sqrt(variance + epsilon).

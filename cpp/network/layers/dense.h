@@ -38,12 +38,13 @@ class Dense : public Layer<T> {
     multiply_back(pass, at, transposed_.data(), below);
   }
 
-  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
-    const T* panel = at.delta.data + strip.column / this->width() * at.delta.stride;
-    const int columns = std::min(this->width(), this->outputs() - strip.column);
-    if (strip.role == bias_role) return this->kernels().column_sums(panel, columns, rows, g, accumulate);
-    const WeightGradient<T> product{at.x, strip.begin, strip.end, panel, columns, rows, g, accumulate};
-    if (at.nonzeros) return this->kernels().sparse_gradient(at.nonzeros->columns(), product);
+  void gradient(const Strip& strip, const Place<T>& at, int begin, int end, T* g) const override {
+    const T* delta = this->panel(at.delta, strip.column, begin);
+    const int columns = std::min(this->width(), this->outputs() - strip.column), rows = end - begin;
+    if (strip.role == bias_role) return this->kernels().column_sums(delta, columns, rows, g);
+    const Panels<const T> x{this->panel(at.x, 0, begin), at.x.stride};
+    const WeightGradient<T> product{x, strip.begin, strip.end, delta, columns, rows, g};
+    if (at.nonzeros) return this->kernels().sparse_gradient(at.nonzeros->columns(begin), product);
     this->kernels().weight_gradient(product);
   }
 

@@ -43,13 +43,12 @@ class DropConnect final : public Dense<T> {
     this->multiply_back(pass, at, at.scratch + 2 * this->kernel_size(), below);
   }
 
-  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
-    if (strip.role == this->bias_role) return Dense<T>::gradient(strip, at, rows, g, accumulate);
-    Buffer<T> whole(strip.size);
-    Dense<T>::gradient(strip, at, rows, whole.data(), false);
+  void gradient(const Strip& strip, const Place<T>& at, int begin, int end, T* g) const override {
+    Dense<T>::gradient(strip, at, begin, end, g);
+    if (strip.role == this->bias_role) return;
     const T* mask = at.scratch + static_cast<std::ptrdiff_t>(strip.column) * this->inputs() +
                     static_cast<std::ptrdiff_t>(strip.begin) * this->width();
-    for (std::ptrdiff_t i = 0; i < strip.size; ++i) g[i] = (accumulate ? g[i] : T(0)) + whole[i] * mask[i];
+    for (std::ptrdiff_t i = 0; i < strip.size; ++i) g[i] *= mask[i];
   }
 
  private:

@@ -59,12 +59,12 @@ class Embedding final : public Layer<T> {
   }
 
   // Rows of delta are added to the rows of the table that they came from, in the order of the batch.
-  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
+  void gradient(const Strip& strip, const Place<T>& at, int begin, int end, T* g) const override {
     const Table& table = tables_[static_cast<std::size_t>(strip.role)];
     const int column = columns_[static_cast<std::size_t>(strip.role)];
     const int n = std::min(this->width(), table.units - strip.column);
-    if (!accumulate) std::fill_n(g, strip.size, T(0));
-    for (int r = 0; r < rows; ++r) {
+    std::fill_n(g, strip.size, T(0));
+    for (int r = begin; r < end; ++r) {
       const int k = static_cast<int>(element(at.x, r, column));
       if (k < strip.begin || k >= strip.end) continue;
       T* row = g + static_cast<std::ptrdiff_t>(k - strip.begin) * this->width();

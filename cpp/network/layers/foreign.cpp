@@ -51,11 +51,11 @@ class Foreign final : public Layer<T> {
     enter(y.data(), this->outputs(), pass, at.y);
   }
 
-  void gradient(const Strip& strip, const Place<T>&, int, T* g, bool accumulate) const override {
+  void gradient(const Strip& strip, const Place<T>&, int, int, T* g) const override {
     const Own& own = own_[static_cast<std::size_t>(strip.role)];
-    if (!accumulate) std::fill_n(g, strip.size, T(0));
+    std::fill_n(g, strip.size, T(0));
     each_element(strip, own, [&](std::ptrdiff_t plain, std::ptrdiff_t in_strip, std::ptrdiff_t) {
-      g[in_strip] += own.gradient.data()[plain];
+      g[in_strip] = own.gradient.data()[plain];
     });
   }
 

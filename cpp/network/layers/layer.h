@@ -21,7 +21,7 @@ namespace fallline {
 struct Pass {
   bool training;
   std::uint64_t seed, step;
-  int first_row;   // of the batch, when it is taken in pieces
+  int first_row;   // of those that go through the layers together, in the batch
   int begin, end;  // rows of this thread
   int rows = 0;    // of all threads
   int thread = 0, threads = 1;
@@ -98,8 +98,8 @@ class Layer {
   virtual std::vector<Parameter> parameters() const { return {}; }
   // Where the parameters ended up, and whether backward will be called; once.
   virtual void bind(const std::vector<Parameter>&, T* /*weights*/, bool /*backward*/) {}
-  // g (+)= gradient of the strip, over all rows of the batch.
-  virtual void gradient(const Strip&, const Place<T>&, int /*rows*/, T* /*g*/, bool /*accumulate*/) const {}
+  // g = gradient of the strip, over rows [begin, end) of the place: a piece, or all for a layer of the user's.
+  virtual void gradient(const Strip&, const Place<T>&, int /*begin*/, int /*end*/, T* /*g*/) const {}
   // squares[r] += the squared norm of what row r alone contributes to the gradients, for the rows of the pass; for
   // layers whose no_row_squares() is nullptr.
   virtual void add_row_squares(const Pass&, const Place<T>&, double* /*squares*/) const {}
@@ -123,6 +123,11 @@ class Layer {
   }
   const KernelTable<T>& kernels() const { return kernels_; }
   int width() const { return kernels_.panel_width; }
+  // The panel of this column, from a row on.
+  template <class U>
+  U* panel(Panels<U> x, int column, int row) const {
+    return x.data + column / width() * x.stride + static_cast<std::ptrdiff_t>(row) * width();
+  }
 
  private:
   const KernelTable<T>& kernels_ = fallline::kernels<T>();

@@ -31,9 +31,9 @@ class LayerNormalization final : public Affine<T> {
                                         pass.end);
   }
 
-  void gamma_gradient(int panel, const Place<T>& at, int rows, T* g, bool accumulate) const override {
-    this->kernels().layer_norm_scale_gradient(at.x.data + panel * at.x.stride, at.scratch,
-                                              at.delta.data + panel * at.delta.stride, rows, g, accumulate);
+  void gamma_gradient(int column, const Place<T>& at, int begin, int end, T* g) const override {
+    this->kernels().layer_norm_scale_gradient(this->panel(at.x, column, begin), at.scratch + 2 * begin,
+                                              this->panel(at.delta, column, begin), end - begin, g);
   }
 
  private:

@@ -32,20 +32,20 @@ class Prelu final : public Layer<T> {
     this->kernels().prelu(at.x, slope_.data(), at.y, this->inputs(), pass.begin, pass.end);
   }
 
-  void gradient(const Strip& strip, const Place<T>& at, int rows, T* g, bool accumulate) const override {
+  void gradient(const Strip& strip, const Place<T>& at, int begin, int end, T* g) const override {
     const int width = this->width();
-    const auto panel = [&](int column, T* sums, bool onto) {
-      this->kernels().prelu_slope_gradient(at.x.data + column / width * at.x.stride,
-                                           at.delta.data + column / width * at.delta.stride, rows, sums, onto);
+    const auto sum_panel = [&](int column, T* sums) {
+      this->kernels().prelu_slope_gradient(this->panel(at.x, column, begin), this->panel(at.delta, column, begin),
+                                           end - begin, sums);
     };
     if (!shared_) {
-      panel(strip.column, g, accumulate);
+      sum_panel(strip.column, g);
       return clear_from(g, this->inputs() - strip.column);
     }
-    T total = accumulate ? g[0] : T(0);
+    T total = 0;
     T sums[max_panel_width];
     for (int column = 0; column < this->inputs(); column += width) {
-      panel(column, sums, false);
+      sum_panel(column, sums);
       for (int c = 0; c < std::min(width, this->inputs() - column); ++c) total += sums[c];
     }
     g[0] = total;
