@@ -1,6 +1,7 @@
 #include "bindings/arrays.h"
 
 #include <bit>
+#include <limits>
 
 #include "bindings/foreign.h"
 
@@ -88,10 +89,13 @@ std::vector<std::int32_t> as_labels(const py::array& a, std::int64_t rows, int c
 
 template <class T>
 Data<T> as_data(const py::object& x, const py::object& y, const py::object& weight, int inputs, int outputs,
-                bool takes_labels, const std::string& operation, std::vector<py::array>& owners) {
+                bool takes_labels, Batches batches, const std::string& operation, std::vector<py::array>& owners) {
   const py::array xs = as_array(x, operation, "x"), ys = as_array(y, operation, "y");
   Data<T> data{as_source(xs, inputs, operation, "x"), xs.shape(0), {}, {}, {}};
   if (data.rows == 0) bad_value(operation, "x", "shape " + shape_text(xs), "at least one row");
+  if (constexpr int most = std::numeric_limits<int>::max(); batches == Batches::one && data.rows > most)
+    bad_value(operation, "x", std::to_string(data.rows) + " rows",
+              "at most " + std::to_string(most) + " rows in one batch");
   if (takes_labels && outputs > 1 && ys.ndim() == 1) {
     data.labels = as_labels(ys, data.rows, outputs, operation, "y");
   } else {
@@ -115,9 +119,9 @@ Data<T> as_data(const py::object& x, const py::object& y, const py::object& weig
   return data;
 }
 
-template Data<float> as_data(const py::object&, const py::object&, const py::object&, int, int, bool,
+template Data<float> as_data(const py::object&, const py::object&, const py::object&, int, int, bool, Batches,
                              const std::string&, std::vector<py::array>&);
-template Data<double> as_data(const py::object&, const py::object&, const py::object&, int, int, bool,
+template Data<double> as_data(const py::object&, const py::object&, const py::object&, int, int, bool, Batches,
                               const std::string&, std::vector<py::array>&);
 
 Spec as_spec(const py::dict& values) {

@@ -63,10 +63,13 @@ void expect_shape(const py::array& a, const std::vector<py::ssize_t>& shape, con
 std::vector<std::int32_t> as_labels(const py::array& a, std::int64_t rows, int classes, const std::string& operation,
                                     const std::string& name);
 
+// Whether rows become one batch, whose rows the engine counts with an int.
+enum class Batches { any, one };
+
 // Rows, targets and weights for a loss, checked; the arrays they lie in are appended to `owners`.
 template <class T>
 Data<T> as_data(const py::object& x, const py::object& y, const py::object& weight, int inputs, int outputs,
-                bool takes_labels, const std::string& operation, std::vector<py::array>& owners);
+                bool takes_labels, Batches batches, const std::string& operation, std::vector<py::array>& owners);
 
 Spec as_spec(const py::dict& values);
 

@@ -13,8 +13,8 @@ class PySurface : public Closable<Surface> {
   PySurface(const py::object& owner, const py::object& x, const py::object& y, const py::object& weight)
       : Closable(owner) {
     py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
-      auto data =
-          std::make_shared<const Data<T>>(PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays));
+      auto data = std::make_shared<const Data<T>>(
+          PyNetwork::checked<T>(e.network, x, y, weight, "Model.fit", state_->arrays, Batches::one));
       state_->held = std::make_unique<Surface<T>>(e.network, std::move(data));
     });
   }

@@ -86,7 +86,7 @@ class PyStreamTrainer : public Closable<StreamTrainer> {
              const py::object& predictions) const {
     visit([&]<class T>(StreamTrainer<T>& trainer) {
       std::vector<py::array> owners;
-      const Data<T> data = PyNetwork::checked<T>(trainer.network(), x, y, weight, "Model.fit", owners);
+      const Data<T> data = PyNetwork::checked<T>(trainer.network(), x, y, weight, "Model.fit", owners, Batches::one);
       T* kept = PyNetwork::predictions_of<T>(trainer.network(), predictions, data.rows, "Model.fit", owners);
       // A signal whose handler does not raise lets the batch be taken again.
       while (!in_network([&] { return trainer.train(data, learning_rate, kept); }))

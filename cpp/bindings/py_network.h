@@ -141,7 +141,7 @@ class PyNetwork {
   py::tuple loss_and_gradients(const py::object& x, const py::object& y, const py::object& weight) const {
     return visit([&]<class T>(Engine<T>& e) {
       std::vector<py::array> owners;
-      const Data<T> data = checked<T>(e.network, x, y, weight, "Model.loss_and_gradients", owners);
+      const Data<T> data = checked<T>(e.network, x, y, weight, "Model.loss_and_gradients", owners, Batches::one);
       Buffer<T> gradient;
       const double loss = in_network([&] { return loss_and_gradient(e.network, data, gradient); });
       py::list all;
@@ -158,19 +158,19 @@ class PyNetwork {
                         double learning_rate) const {
     return visit([&]<class T>(Engine<T>& e) {
       std::vector<py::array> owners;
-      Data<T> data = checked<T>(e.network, x, y, weight, "Model.train_on_batch", owners);
+      Data<T> data = checked<T>(e.network, x, y, weight, "Model.train_on_batch", owners, Batches::one);
       return in_network([&] { return e.batches.train(std::move(data), learning_rate); });
     });
   }
 
   template <class T>
   static Data<T> checked(const Network<T>& network, const py::object& x, const py::object& y, const py::object& weight,
-                         const char* operation, std::vector<py::array>& owners) {
+                         const char* operation, std::vector<py::array>& owners, Batches batches = Batches::any) {
     if (!network.compiled())
       throw std::runtime_error(std::string(operation) +
                                ": the model has no loss; expected compile() to be called first");
-    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.objective().takes_labels, operation,
-                      owners);
+    return as_data<T>(x, y, weight, network.inputs(), network.outputs(), network.objective().takes_labels, batches,
+                      operation, owners);
   }
 
   template <class T>

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # What the core gathers row by row, in any strides; other numbers are converted to the model's dtype.
 READABLE = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int32", "int64", "bool")))
 
+# Rows that the core counts in one batch.
+LARGEST_BATCH = 2**31 - 1
+
 
 class Data(NamedTuple):
     """Rows x (n, inputs), labels y, and weights (n,) or None, as the core reads them."""
@@ -72,6 +75,13 @@ def as_rows(
             message(operation, "X", f"is empty, of shape {array.shape}", "at least one row and column")
         )
     return array if array.dtype in READABLE else array.astype(dtype)
+
+
+def check_batch(rows: Array, operation: str) -> None:
+    """Refuse rows that are too many for one batch."""
+    if len(rows) > LARGEST_BATCH:
+        expected = f"at most {LARGEST_BATCH} rows in one batch"
+        raise ValueError(message(operation, "X", f"has {len(rows)} rows", expected))
 
 
 def as_targets(

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline import _core, batches, initializers
 from fallline.checks import as_seed, choice, integer
-from fallline.data import ClassWeights, Data, as_rows, as_targets, as_weights
+from fallline.data import ClassWeights, Data, as_rows, as_targets, as_weights, check_batch
 from fallline.declaration import resolve
 from fallline.errors import message
 from fallline.frames import Names
@@ -290,7 +290,7 @@ class Network:
             except (TypeError, ValueError, _core.NonFiniteLoss):
                 pass  # as in predict()
         by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
-        network, data = self.data(X, y, sample_weight, operation, class_weight=by_class)
+        network, data = self.data(X, y, sample_weight, operation, class_weight=by_class, one_batch=True)
         value = network.train_on_batch(*data, optimizer.rate(network.step))
         self.adopt(network, self.names.learned(X, y))
         return value
@@ -305,7 +305,7 @@ class Network:
             ValueError: wrong shapes, or labels out of range.
         """
         operation = "Model.loss_and_gradients"
-        network, data = self.data(X, y, sample_weight, operation)
+        network, data = self.data(X, y, sample_weight, operation, one_batch=True)
         self.adopt(network)
         return network.loss_and_gradients(*data)
 
@@ -321,15 +321,19 @@ class Network:
         part: bool = False,
         network: _core.Network | None = None,
         names: Names | None = None,
+        one_batch: bool = False,
     ) -> tuple[_core.Network, Data]:
         """Return data checked against the loss, the names and the network: those given, or the own.
 
-        A network that is new is for adopt(); measured: against the metrics too; part: of rows that count together.
+        A network that is new is for adopt(); measured: against the metrics too; part: of rows that count together;
+        one_batch: they are one.
         """
         _, loss = self._compiled(operation)
         network, names = network or self._network, names or self.names
         width = network.inputs if network else None
         rows = as_rows(X, operation, self.dtype, width, names.columns, y)
+        if one_batch:
+            check_batch(rows, operation)
         network = network or self.made_for(rows.shape[1], operation)
         self._computing[0].check_rows(rows, operation)
         targets = as_targets(y, operation, self.dtype, len(rows), network.outputs, loss, names.targets)

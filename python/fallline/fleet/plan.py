@@ -10,7 +10,7 @@ import numpy as np
 from fallline import _core
 from fallline.callbacks import EarlyStopping
 from fallline.checks import integer
-from fallline.data import Data, as_rows, as_targets, as_weights
+from fallline.data import Data, as_rows, as_targets, as_weights, check_batch
 from fallline.errors import message, unknown
 from fallline.frames import Names
 from fallline.model import Model
@@ -117,7 +117,8 @@ def _plan(
     if course.is_chain:
         expected = "an optimizer of one stage; Model.fit runs chains"
         raise ValueError(message(OPERATION, f"models[{i}]", f"learns by {model.optimizer!r}", expected))
-    network, train = checked.data(model, loss, None, model.names, (X, y, weight), where)
+    one_batch = isinstance(optimizer, Minimizer)
+    network, train = checked.data(model, loss, None, model.names, (X, y, weight), where, one_batch)
     names = model.names.learned(X, y)
     if network.foreign:
         got = "has a layer or a loss of your own, in Python"
@@ -165,12 +166,15 @@ class _Checked:
         names: Names,
         given: tuple[Any, Any, Any],
         where: str,
+        one_batch: bool = False,
     ) -> tuple[_core.Network, Data]:
         """As Model.data()."""
         X, y, weight = given
         dtype, width = model.dtype, network.inputs if network else model.inputs
         columns, answers = names
         x = self._once(lambda: as_rows(X, where, dtype, width, columns, y), X, "X", dtype, width, columns)
+        if one_batch:
+            check_batch(x, where)
         network = network or model.made_for(x.shape[1], where)
         model._computing[0].check_rows(x, where)
         shape, kind = (len(x), network.outputs), (loss.takes_classes, loss.target_range)

@@ -14,7 +14,7 @@ from fallline.data import as_rows
 from fallline.errors import message
 from fallline.fleet import Fleet
 from fallline.model import Model
-from fallline.optimizers import Chain
+from fallline.optimizers import Chain, Minimizer
 from fallline.search.meeting import alike, near, spread_of
 from fallline.search.replicas import OneByOne, Replica, Replicas
 from fallline.search.results import ModelBasin, MultiStart
@@ -111,7 +111,8 @@ def multi_start(
     if merge == "weights":
         check_stack(model.layers, OPERATION)
     models = [model.anew((model.seed + i) % 2**64) for i in range(count)]
-    network, _ = models[0].data(X, y, sample_weight, OPERATION)
+    one_batch = isinstance(model.optimizer, Minimizer)
+    network, _ = models[0].data(X, y, sample_weight, OPERATION, one_batch=one_batch)
     where = f"{OPERATION}(probe)"
     names, width = models[0].names.learned(X, y), network.inputs
     rows = as_rows(X if probe is None else probe, where, model.dtype, width, names.columns)

@@ -103,14 +103,18 @@ def plan(
         by_class = None if class_weight is None else ClassWeights(class_weight, part=True)
         train = BatchStream(X, steps, epochs, OPERATION, by_class)
         first = train.first()
-        network, _ = model.data(*first, train.where(0), class_weight=by_class, measured=True, part=True)
+        network, _ = model.data(
+            *first, train.where(0), class_weight=by_class, measured=True, part=True, one_batch=True
+        )
         names = model.names.learned(*first[:2])
     else:
         if steps is not None:
             got = f"is {steps} beside arrays"
             raise ValueError(message(OPERATION, "steps_per_epoch", got, "None, or X that gives batches"))
         by_class = None if class_weight is None else ClassWeights(class_weight, held_out=share)
-        network, train = model.data(X, y, sample_weight, OPERATION, class_weight=by_class, measured=True)
+        network, train = model.data(
+            X, y, sample_weight, OPERATION, class_weight=by_class, measured=True, one_batch=bool(at_once)
+        )
         names = model.names.learned(X, y)
         rows = len(train.x)
         train, held_out = _split(train, share)

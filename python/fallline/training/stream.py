@@ -152,7 +152,13 @@ class StreamTrainer:
         batch = unpacked(self._stream.take(), where)
         by_class = self._stream.class_weight
         _, data = self._model.data(
-            *batch, where, class_weight=by_class, measured=True, part=True, network=self._network
+            *batch,
+            where,
+            class_weight=by_class,
+            measured=True,
+            part=True,
+            network=self._network,
+            one_batch=True,
         )
         output = self._measured.room(data, self._network.outputs, self._model.dtype, where)
         self._core.train(*data, rate, output)
