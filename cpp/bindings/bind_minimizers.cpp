@@ -22,6 +22,11 @@ class PySurface : public Closable<Surface> {
   std::ptrdiff_t size() const {
     return visit([](auto& surface) { return surface.size(); });
   }
+  std::string first_not_finite() const {
+    std::string cause;
+    claimed([&](auto& surface) { cause = in_network([&] { return surface.first_not_finite(); }); });
+    return cause;
+  }
   // f(surface), whose network nobody else may touch meanwhile.
   template <class F>
   void claimed(F&& f) const {
@@ -176,6 +181,7 @@ void bind_minimizers(py::module_& m) {
       .def(py::init<const py::object&, const py::object&, const py::object&, const py::object&>(), py::arg("network"),
            py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none())
       .def_property_readonly("size", &PySurface::size)
+      .def("first_not_finite", &PySurface::first_not_finite)
       .def("close", &PySurface::close);
 
   py::class_<PyMinimizer>(m, "Minimizer")

@@ -35,9 +35,8 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
 
 }  // namespace
 
-void report_not_finite(const char* operation, int layer, const std::string& where) {
-  throw NonFiniteLoss(std::string(operation) + ": the loss is not finite in " + where + ", first in " +
-                      (layer < 0 ? "the data" : "layer " + std::to_string(layer)) +
+void report_not_finite(const char* operation, const std::string& cause, const std::string& where) {
+  throw NonFiniteLoss(std::string(operation) + ": the loss is not finite in " + where + ", first in " + cause +
                       "; expected finite numbers (the weights are those from before this batch)");
 }
 
@@ -123,7 +122,7 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
     if (thread == 0) result = outcome;
   });
   if (result == Step<T>::Result::not_finite)
-    report_not_finite(operation, step.first_bad_layer(order.data(), rows), "these rows");
+    report_not_finite(operation, step.first_not_finite(order.data(), rows), "these rows");
   gradient = std::move(step.gradient_arena());
   return step.loss();
 }

@@ -12,8 +12,8 @@ struct NonFiniteLoss : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// From a batch that Step found not to be finite.
-[[noreturn]] void report_not_finite(const char* operation, int layer, const std::string& where);
+// From a batch that Step found not to be finite, first in `cause`.
+[[noreturn]] void report_not_finite(const char* operation, const std::string& cause, const std::string& where);
 
 // Rows that go through all layers together outside training.
 inline constexpr int inference_block = 128;

@@ -135,7 +135,8 @@ void MinimizerJob<T>::advance(double /*seconds*/) {
       evaluated_ = begin();
       if (evaluated_ && !std::isfinite(minimizer_.value()))
         this->stop(Job::End::not_finite, "Model.fit: the loss is " + std::to_string(minimizer_.value()) +
-                                             " where the weights are; expected a finite number");
+                                             " where the weights are, first in " + surface_->first_not_finite() +
+                                             "; expected a finite number");
     } else if (!minimizer_.reason().empty()) {
       this->stop(Job::End::optimizer, minimizer_.reason());
     } else {

@@ -343,34 +343,6 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   return Result::done;
 }
 
-template <class T>
-int Step<T>::first_bad_layer(const std::int64_t* index, int rows) {
-  const int width = kernels_.panel_width;
-  int bad = network_.depth();  // as the network counts; -1 is the data
-  for (int done = 0, n; done < rows; done += n) {
-    n = std::min(capacity_, rows - done);
-    const auto finite = [&](Panels<const T> x, int columns) {
-      for (int c = 0; c < columns; ++c)
-        for (int r = 0; r < n; ++r)
-          if (!std::isfinite(x.data[c / width * x.stride + static_cast<std::ptrdiff_t>(r) * width + c % width]))
-            return false;
-      return true;
-    };
-    const Pass pass{true, network_.seed(), network_.step, done, 0, n, n};
-    for (const Strip& strip : prepared_strips_)
-      network_.layer(strip.layer).prepare(strip, pass, work_.scratch[static_cast<std::size_t>(strip.layer)].data());
-    network_.layer(0).read(data_.x, index + done, work_.x, 0, n);
-    Panels<T> y = work_.x;
-    if (!finite(y, network_.inputs())) return -1;
-    for (int i = 0; i < bad; ++i) {
-      network_.layer(i).forward(pass, work_.places[static_cast<std::size_t>(i)]);
-      y = work_.y[static_cast<std::size_t>(i)];
-      if (!finite(y, network_.layer(i).outputs())) bad = i;
-    }
-  }
-  return network_.layer(std::min(bad, network_.depth() - 1)).index();
-}
-
 template class Step<float>;
 template class Step<double>;
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <limits>
+#include <string>
 
 #include "network/network.h"
 #include "network/row_sums.h"
@@ -70,8 +71,9 @@ class Step {
   // Batches lie in this order, drawn by this sampler, and both must outlive the step: rows get its factors, and if it
   // learns it is told of their gradients just before an update. drawn_weights receives those of each place; or nullptr.
   void sample_by(Sampler& sampler, const std::int64_t* order, T* drawn_weights);
-  // The first layer (as the user counts them) whose output is not finite on this batch, or -1 if the data is not.
-  int first_bad_layer(const std::int64_t* index, int rows);
+  // What is the first not to be finite on this batch, whose loss is not: "the data", "layer 2" (as the user counts
+  // them), "the labels", "the penalties" or else "the loss itself".
+  std::string first_not_finite(const std::int64_t* index, int rows);
 
  private:
   // What the strips phase needs of each strip, looked up once.

@@ -81,6 +81,12 @@ double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   return finite ? step_->loss() : std::numeric_limits<double>::quiet_NaN();
 }
 
+template <class T>
+std::string Surface<T>::first_not_finite() {
+  const int rows = static_cast<int>(data_->rows);
+  return Step<T>(network_, *data_, rows, GradientRoute::arena).first_not_finite(order_.data(), rows);
+}
+
 template class Surface<float>;
 template class Surface<double>;
 

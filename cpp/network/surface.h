@@ -23,6 +23,8 @@ class Surface final : public Function {
 
   std::ptrdiff_t size() const override { return std::ssize(places_); }
   double value(const double* x) override;
+  // Where the network is, and the loss is not finite; see Step.
+  std::string first_not_finite();
   double value_and_gradient(const double* x, double* gradient) override;
   void round(double* x) const override;
 

@@ -141,7 +141,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   if (result == Step<T>::Result::not_finite) {
     const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_->rows - network_.row));
     report_not_finite(
-        "Model.fit", step_.first_bad_layer(order_.data() + network_.row, rows),
+        "Model.fit", step_.first_not_finite(order_.data() + network_.row, rows),
         "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(network_.row / batch_size_));
   }
   return done;
@@ -178,7 +178,7 @@ double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
   const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
   constexpr auto forever = std::numeric_limits<std::uint64_t>::max();
   if (update(std::move(data), learning_rate, nullptr, forever) == Step<T>::Result::not_finite)
-    report_not_finite("Model.train_on_batch", first_bad_layer(), "this batch");
+    report_not_finite("Model.train_on_batch", first_not_finite(), "this batch");
   return step_->loss();
 }
 
@@ -191,7 +191,7 @@ bool StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions)
     case Step<T>::Result::interrupted:
       return false;
     case Step<T>::Result::not_finite:
-      report_not_finite("Model.fit", batches_.first_bad_layer(),
+      report_not_finite("Model.fit", batches_.first_not_finite(),
                         "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(batch_));
     case Step<T>::Result::done:
       break;

@@ -81,7 +81,7 @@ class BatchTrainer {
   // One update of a fit that has claimed the network; gives up beyond so many interrupts.
   typename Step<T>::Result update(Data<T> data, double learning_rate, T* predictions, std::uint64_t interrupts);
   Step<T>& step() { return *step_; }
-  int first_bad_layer() { return step_->first_bad_layer(order_.data(), static_cast<int>(data_.rows)); }
+  std::string first_not_finite() { return step_->first_not_finite(order_.data(), static_cast<int>(data_.rows)); }
 
  private:
   Network<T>& network_;

@@ -87,7 +87,7 @@ class FullBatchTrainer:
         self._minimizer.begin(self._surface)
         loss = self._minimizer.value
         if not math.isfinite(loss):
-            got = f"is {loss} where the weights are"
+            got = f"is {loss} where the weights are, first in {self._surface.first_not_finite()}"
             raise _core.NonFiniteLoss(message("Model.fit", "the loss", got, "a finite number"))
         self._begun = True
 
