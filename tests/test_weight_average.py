@@ -112,7 +112,7 @@ def test_without_an_average_or_an_update_the_weights_stay(data):
     with model.averaged():
         assert_same_bits(model.get_weights(), before)
     with refuses(RuntimeError, "average"):
-        model._network.swap_average()
+        model._network.show_average()
 
 
 def test_an_error_inside_puts_the_weights_back(data):

@@ -25,8 +25,7 @@ std::optional<Patience> as_patience(const std::optional<py::dict>& given) {
 Rates as_rates(const py::object& rate) {
   if (!PyCallable_Check(rate.ptr())) return {py::cast<double>(rate), nullptr};
   return {0, [rate](std::uint64_t step, std::int64_t count) {
-            const PythonCall call;
-            return py::cast<std::vector<double>>(rate(step, count));
+            return call_python([&] { return py::cast<std::vector<double>>(rate(step, count)); });
           }};
 }
 
@@ -49,27 +48,26 @@ class PyFleet {
   }
 
   void extend(std::size_t i, std::int64_t epochs) {
-    const Claim claim(users_, Claim::writing, "Fleet.extend");
+    const AccessGuard::Fit alone(guard_, "Fleet.extend");
     if (epochs < 0)
       throw py::value_error("Fleet.extend: epochs is " + std::to_string(epochs) + "; expected at least 0");
     job(i).extend(epochs);
   }
 
   void run(double seconds) {
-    const Claim claim(users_, Claim::writing, "Fleet.run");
+    const AccessGuard::Fit alone(guard_, "Fleet.run");
     in_network([&] { run_jobs(jobs_, seconds); });
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 
   std::vector<std::int64_t> left() const {
-    const Claim claim(users_, Claim::reading, "Fleet.left");
+    const AccessGuard::Fit alone(guard_, "Fleet.left");
     std::vector<std::int64_t> epochs;
     for (const auto& each : jobs_) epochs.push_back(each->left());
     return epochs;
   }
 
   py::tuple take(std::size_t i) {
-    const Claim claim(users_, Claim::writing, "Fleet.take");
+    const AccessGuard::Fit alone(guard_, "Fleet.take");
     const auto array = [](const std::vector<double>& losses) {
       return py::array_t<double>(std::ssize(losses), losses.data());
     };
@@ -77,18 +75,18 @@ class PyFleet {
   }
 
   py::tuple end(std::size_t i) const {
-    const Claim claim(users_, Claim::reading, "Fleet.end");
+    const AccessGuard::Fit alone(guard_, "Fleet.end");
     static constexpr const char* names[] = {"none", "patience", "not_finite", "optimizer"};
     return py::make_tuple(names[static_cast<int>(job(i).end())], job(i).reason());
   }
 
   void finish() {
-    const Claim claim(users_, Claim::writing, "Fleet.finish");
+    const AccessGuard::Fit alone(guard_, "Fleet.finish");
     for (const auto& each : jobs_) each->finish();
   }
 
   void close() {
-    const Claim claim(users_, Claim::writing, "Fleet.close");
+    const AccessGuard::Fit alone(guard_, "Fleet.close");
     jobs_.clear();
     data_.clear();
     arrays_.clear();
@@ -99,7 +97,7 @@ class PyFleet {
   template <template <class> class Kind, class... Own>
   void add(const py::object& owner, const Rows& rows, const std::optional<Rows>& held_out,
            const std::optional<py::dict>& patience, Own&&... own) {
-    const Claim claim(users_, Claim::writing, "Fleet.add");
+    const AccessGuard::Fit alone(guard_, "Fleet.add");
     py::cast<const PyNetwork&>(owner).visit([&]<class T>(Engine<T>& e) {
       if (e.network.foreign())
         throw py::value_error("Fleet.add: network has a layer or a loss of the user's own; expected none");
@@ -145,7 +143,7 @@ class PyFleet {
   std::vector<py::array> arrays_;
   std::map<Key, std::shared_ptr<const void>> data_;
   std::vector<std::unique_ptr<Job>> jobs_;
-  mutable std::atomic<int> users_{0};
+  mutable AccessGuard guard_{"group of models"};
 };
 
 }  // namespace

@@ -24,15 +24,17 @@ class PySurface : public Closable<Surface> {
   }
   std::string first_not_finite() const {
     std::string cause;
-    claimed([&](auto& surface) { cause = in_network([&] { return surface.first_not_finite(); }); });
+    change([&](auto& surface, AccessGuard::Changing&) { cause = surface.first_not_finite(); });
     return cause;
   }
-  // f(surface), whose network nobody else may touch meanwhile.
+  // f(surface, what it does) for who changes the network.
   template <class F>
-  void claimed(F&& f) const {
+  void change(F&& f) const {
     visit([&](auto& surface) {
-      const Claim claim(surface.network().users, Claim::writing, "Model.fit");
-      f(surface);
+      in_network([&] {
+        AccessGuard::Changing changing(surface.network().guard, "Model.fit");
+        f(surface, changing);
+      });
     });
   }
 };
@@ -44,15 +46,15 @@ class PyFunction final : public Function {
 
   std::ptrdiff_t size() const override { return size_; }
   double value(const double* x) override {
-    const PythonCall call;
-    return py::cast<double>(function_(copy(x)));
+    return call_python([&] { return py::cast<double>(function_(copy(x))); });
   }
   double value_and_gradient(const double* x, double* gradient) override {
-    const PythonCall call;
-    const py::array_t<double> g(size_);
-    const auto value = py::cast<double>(function_(copy(x), g));
-    std::copy_n(g.data(), size_, gradient);
-    return value;
+    return call_python([&] {
+      const py::array_t<double> g(size_);
+      const auto value = py::cast<double>(function_(copy(x), g));
+      std::copy_n(g.data(), size_, gradient);
+      return value;
+    });
   }
 
  private:
@@ -78,98 +80,109 @@ class PyMinimizer {
   }
 
   void begin(const py::object& target, const py::object& start) {
-    const Claim claim(users_, Claim::writing, "Minimizer.begin");
-    const SubnormalsAreZero inside;
     values_.clear();
     if (!py::isinstance<PySurface>(target)) {
       const auto x = py::cast<py::array_t<double, py::array::c_style | py::array::forcecast>>(start);
       PyFunction function(target, x.size());
+      std::optional<AccessGuard::Changing> changing;
+      in_network([&] { changing.emplace(minimizer_->guard, "minimize"); });
+      const SubnormalsAreZero inside;
       return minimizer_->begin(function, x.data());
     }
-    py::cast<const PySurface&>(target).claimed([&](auto& surface) {
+    py::cast<const PySurface&>(target).change([&](auto& surface, AccessGuard::Changing&) {
+      const AccessGuard::Changing learning(minimizer_->guard, "Model.fit");
       std::vector<double> x(static_cast<std::size_t>(surface.size()));
       surface.get(x.data());
-      // A signal whose handler does not raise lets it be done again.
-      while (!interruptible(surface, [&] { return x.data(); }, [&] { minimizer_->begin(surface, x.data()); }));
+      excursion(surface, [&] { return x.data(); }, [&] { minimizer_->begin(surface, x.data()); });
     });
   }
 
-  // Iterations until a limit is reached or a signal arrives; returns the value after each.
+  // Iterations until a limit is reached; returns the value after each.
   py::array run(const py::object& target, std::int64_t iterations, double seconds) {
-    const Claim claim(users_, Claim::writing, "Minimizer.run");
-    const SubnormalsAreZero inside;
+    using Clock = std::chrono::steady_clock;
     values_.clear();
-    if (py::isinstance<PySurface>(target)) {
-      py::cast<const PySurface&>(target).claimed([&](auto& surface) {
-        if (std::ssize(minimizer_->x()) != surface.size())
-          throw py::value_error("Minimizer.run: expected begin() first");
-        interruptible(surface, [&] { return minimizer_->x().data(); }, [&] { iterate(surface, iterations, seconds); });
-      });
-    } else {
+    const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                          std::chrono::duration<double>(std::min(seconds, 1e8)));
+    const auto over = [&] {
+      return std::ssize(values_) >= iterations || !minimizer_->reason().empty() || Clock::now() >= until;
+    };
+    // At least one iteration, unless there is none to make.
+    const auto iterate = [&](Function& function, auto wanted) {
+      do {
+        if (std::ssize(values_) >= iterations || !minimizer_->reason().empty()) return;
+        if (minimizer_->iterate(function)) values_.push_back(minimizer_->value());
+      } while (!over() && !wanted());
+    };
+    if (!py::isinstance<PySurface>(target)) {
       PyFunction function(target, std::ssize(minimizer_->x()));
-      iterate(function, iterations, seconds);
+      std::optional<AccessGuard::Changing> changing;
+      in_network([&] { changing.emplace(minimizer_->guard, "minimize"); });
+      const SubnormalsAreZero inside;
+      iterate(function, [] { return false; });
+      return as_vector(values_);
     }
-    return py::array_t<double>(std::ssize(values_), values_.data());
+    py::cast<const PySurface&>(target).change([&](auto& surface, AccessGuard::Changing& changing) {
+      const auto wanted = [&] { return surface.network().guard.wanted() || signals_due(); };
+      do {
+        {
+          const AccessGuard::Changing learning(minimizer_->guard, "Model.fit");
+          if (std::ssize(minimizer_->x()) != surface.size())
+            throw py::value_error("Minimizer.run: expected begin() first");
+          excursion(surface, [&] { return minimizer_->x().data(); }, [&] { iterate(surface, wanted); });
+        }
+        changing.gap();
+      } while (!over());
+    });
+    return as_vector(values_);
+  }
+
+  // f(method) without the GIL; what it returns are copies.
+  template <class F>
+  auto read(F&& f) const {
+    return in_network([&] {
+      const AccessGuard::Reading reading(minimizer_->guard, "Minimizer");
+      return f(std::as_const(*minimizer_));
+    });
   }
 
   Minimizer& core() { return *minimizer_; }
   py::array x() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.x");
-    return py::array_t<double>(std::ssize(minimizer_->x()), minimizer_->x().data());
+    return as_vector(read([](auto& own) { return own.x(); }));
   }
   double value() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.value");
-    return minimizer_->value();
+    return read([](auto& own) { return own.value(); });
   }
   std::string reason() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.reason");
-    return minimizer_->reason();
+    return read([](auto& own) { return own.reason(); });
   }
   std::int64_t evaluations() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.evaluations");
-    return minimizer_->evaluations();
+    return read([](auto& own) { return own.evaluations(); });
   }
-
+  // Of the last run, as far as it went.
   py::array values() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.values");
-    return py::array_t<double>(std::ssize(values_), values_.data());
+    return as_vector(read([&](auto&) { return values_; }));
   }
 
   py::dict get_state() const {
-    const Claim claim(users_, Claim::reading, "Minimizer.get_state");
     py::dict state;
-    for (const auto& [name, values] : minimizer_->get_state())
-      state[py::str(name)] = py::array_t<double>(std::ssize(values), values.data());
+    for (const auto& [name, values] : read([](auto& own) { return own.get_state(); }))
+      state[py::str(name)] = as_vector(values);
     return state;
   }
   void set_state(const std::map<std::string, std::vector<double>>& state) {
-    const Claim claim(users_, Claim::writing, "Minimizer.set_state");
-    minimizer_->set_state(state);
+    in_network([&] {
+      const AccessGuard::Changing changing(minimizer_->guard, "Minimizer.set_state", true);
+      minimizer_->set_state(state);
+    });
   }
 
  private:
-  // f() without the GIL; false if it was given up for a signal. The network is left where() it should be.
-  template <class T, class Where, class F>
-  static bool interruptible(Surface<T>& surface, Where where, F f) {
-    const bool finished = in_network([&] { return excursion(surface, where, f); });
-    const CallersArithmetic outside;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    return finished;
-  }
-
-  void iterate(Function& function, std::int64_t iterations, double seconds) {
-    using Clock = std::chrono::steady_clock;
-    const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                          std::chrono::duration<double>(std::min(seconds, 1e8)));
-    while (std::ssize(values_) < iterations && minimizer_->reason().empty()) {
-      if (minimizer_->iterate(function)) values_.push_back(minimizer_->value());
-      if (Clock::now() >= until) return;
-    }
+  static py::array_t<double> as_vector(const std::vector<double>& values) {
+    return py::array_t<double>(std::ssize(values), values.data());
   }
 
   std::unique_ptr<Minimizer> minimizer_;
-  std::vector<double> values_;  // of the last run, as far as it went
-  mutable std::atomic<int> users_{0};
+  std::vector<double> values_;
 };
 
 }  // namespace

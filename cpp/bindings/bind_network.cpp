@@ -4,12 +4,6 @@
 namespace fallline {
 namespace {
 
-// Below 0, PyNetwork::get and set mean the parameter itself.
-int slot_index(int slot) {
-  if (slot < 0) throw py::index_error("Network: slot is " + std::to_string(slot) + "; expected at least 0");
-  return slot;
-}
-
 // A counter of the network as a read-write property.
 template <class Member>
 void bind_counter(py::class_<PyNetwork>& c, const char* name, Member member) {
@@ -27,10 +21,28 @@ void bind_counter(py::class_<PyNetwork>& c, const char* name, Member member) {
       });
 }
 
+// with network.reading(): what is read meanwhile, by this thread, is of one step.
+class PyReading {
+ public:
+  explicit PyReading(const py::object& network) : network_(network) {}
+
+  void enter() {
+    py::cast<const PyNetwork&>(network_).visit(
+        [&](auto& e) { in_network([&] { reading_.emplace(e.network.guard, "Model.get_state"); }); });
+  }
+  void exit(const py::args&) { reading_.reset(); }
+
+ private:
+  py::object network_;
+  std::optional<AccessGuard::Reading> reading_;
+};
+
 }  // namespace
 
 void bind_network(py::module_& m) {
   py::register_exception<NonFiniteLoss>(m, "NonFiniteLoss", PyExc_RuntimeError);
+
+  py::class_<PyReading>(m, "Reading").def("__enter__", &PyReading::enter).def("__exit__", &PyReading::exit);
 
   py::class_<PyNetwork> network(m, "Network");
   network
@@ -54,21 +66,18 @@ void bind_network(py::module_& m) {
       .def_static("planned", &PyNetwork::planned, py::arg("inputs"), py::arg("layers"))
       .def_property_readonly("slots",
                              [](const PyNetwork& n) { return n.visit([](auto& e) { return e.network.slot_names(); }); })
-      .def(
-          "get_parameter", [](const PyNetwork& n, int index) { return n.get(-1, index); }, py::arg("index"))
-      .def(
-          "set_parameter", [](const PyNetwork& n, int index, const py::object& v) { n.set(-1, index, v); },
-          py::arg("index"), py::arg("value"))
-      .def(
-          "get_slot", [](const PyNetwork& n, int slot, int index) { return n.get(slot_index(slot), index); },
-          py::arg("slot"), py::arg("index"))
-      .def(
-          "set_slot",
-          [](const PyNetwork& n, int slot, int index, const py::object& v) { n.set(slot_index(slot), index, v); },
-          py::arg("slot"), py::arg("index"), py::arg("value"))
+      .def("get_parameter", &PyNetwork::get_parameter, py::arg("index"))
+      .def("set_parameter", &PyNetwork::set_parameter, py::arg("index"), py::arg("value"))
+      .def("get_weights", &PyNetwork::get_weights)
+      .def("get_state", &PyNetwork::get_state)
+      .def("set_weights", &PyNetwork::set_weights, py::arg("weights"))
+      .def("set_state", &PyNetwork::set_state, py::arg("weights"), py::arg("slots"), py::arg("step"), py::arg("epoch"))
+      .def("reading", [](const py::object& n) { return std::make_unique<PyReading>(n); })
       .def("compile", &PyNetwork::compile, py::arg("loss"), py::arg("optimizer"),
            py::arg("groups") = std::vector<py::dict>())
-      .def("swap_average", &PyNetwork::swap_average)
+      .def("show_average", &PyNetwork::show_average)
+      .def("hide_average", &PyNetwork::hide_average)
+      .def_property_readonly("shows_average", &PyNetwork::shows_average)
       .def("predict", &PyNetwork::predict, py::arg("x"), py::arg("batch_size") = 0)
       .def("evaluate", &PyNetwork::evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight") = py::none(),
            py::arg("batch_size") = 0, py::arg("predictions") = py::none())

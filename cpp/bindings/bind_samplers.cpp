@@ -12,21 +12,15 @@ void bind_samplers(py::module_& m) {
       .def_property_readonly("repeats", [](const PySampler& s) { return s.sampler()->repeats(); })
       .def_property_readonly("probabilities",
                              [](const PySampler& s) {
-                               return s.learning(Claim::reading, [](const LearningSampler& own) {
-                                 return PySampler::as_vector(own.probabilities());
-                               });
+                               return PySampler::as_vector(s.read([](auto& own) { return own.probabilities(); }));
                              })
-      .def_property_readonly("norms",
-                             [](const PySampler& s) {
-                               return s.learning(Claim::reading, [](const LearningSampler& own) {
-                                 return PySampler::as_vector(own.norms());
-                               });
-                             })
+      .def_property_readonly(
+          "norms",
+          [](const PySampler& s) {
+            return PySampler::as_vector(s.read([](auto& own) { return std::vector<float>(own.norms()); }));
+          })
       .def_property_readonly("second_moment",
-                             [](const PySampler& s) {
-                               return s.learning(Claim::reading,
-                                                 [](const LearningSampler& own) { return own.second_moment(); });
-                             })
+                             [](const PySampler& s) { return s.read([](auto& own) { return own.second_moment(); }); })
       .def("get_state", &PySampler::get_state)
       .def("set_state", &PySampler::set_state, py::arg("state"))
       .def(py::pickle([](const PySampler& s) { return s.pickled(); }, &PySampler::unpickled));

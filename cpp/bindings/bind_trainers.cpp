@@ -66,7 +66,6 @@ class PyTrainer : public Closable<Trainer> {
       throw;
     }
     keep();
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     return py::make_tuple(batches, losses_);
   }
   py::array losses() const { return losses_; }
@@ -88,9 +87,7 @@ class PyStreamTrainer : public Closable<StreamTrainer> {
       std::vector<py::array> owners;
       const Data<T> data = PyNetwork::checked<T>(trainer.network(), x, y, weight, "Model.fit", owners, Batches::one);
       T* kept = PyNetwork::predictions_of<T>(trainer.network(), predictions, data.rows, "Model.fit", owners);
-      // A signal whose handler does not raise lets the batch be taken again.
-      while (!in_network([&] { return trainer.train(data, learning_rate, kept); }))
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      in_network([&] { trainer.train(data, learning_rate, kept); });
     });
   }
   double finish_epoch() const {

@@ -25,15 +25,14 @@ class Closable {
   // In the order of their making: the trainer goes first, the network last.
   struct State {
     py::object network;
-    std::optional<Claim> claim;  // of the network's fits
+    std::optional<AccessGuard::Fit> fit;
     std::vector<py::array> arrays;
     EitherDtype<Of> held;
   };
 
   explicit Closable(const py::object& network) : state_(std::make_shared<State>()) {
     state_->network = network;
-    py::cast<const PyNetwork&>(network).visit(
-        [&](auto& e) { state_->claim.emplace(e.network.fits, Claim::writing, "Model.fit"); });
+    py::cast<const PyNetwork&>(network).visit([&](auto& e) { state_->fit.emplace(e.network.guard, "Model.fit"); });
   }
 
   // f(trainer) with the trainer of this dtype.

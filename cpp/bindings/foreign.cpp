@@ -69,19 +69,21 @@ class PyLayer final : public ForeignLayer {
 
   template <class T>
   void forward_of(bool training, Matrix<const T> x, const std::vector<Matrix<const T>>& parameters, Matrix<T> y) const {
-    const PythonCall call;
-    py::list values;
-    for (std::size_t i = 0; i < parameters.size(); ++i) values.append(matrix(parameters[i], parameters_[i].vector));
-    take(layer().attr("run_forward")(matrix(x), values, training, y.columns), y);
+    call_python([&] {
+      py::list values;
+      for (std::size_t i = 0; i < parameters.size(); ++i) values.append(matrix(parameters[i], parameters_[i].vector));
+      take(layer().attr("run_forward")(matrix(x), values, training, y.columns), y);
+    });
   }
 
   template <class T>
   void backward_of(Matrix<const T> dy, const std::vector<Matrix<T>>& gradients, Matrix<T> dx) const {
-    const PythonCall call;
-    const py::tuple result = layer().attr("run_backward")(matrix(dy), dx.columns);
-    take(result[0], dx);
-    const py::list values = result[1];
-    for (std::size_t i = 0; i < gradients.size(); ++i) take(values[i], gradients[i]);
+    call_python([&] {
+      const py::tuple result = layer().attr("run_backward")(matrix(dy), dx.columns);
+      take(result[0], dx);
+      const py::list values = result[1];
+      for (std::size_t i = 0; i < gradients.size(); ++i) take(values[i], gradients[i]);
+    });
   }
 
   py::object layer() const {
@@ -117,11 +119,12 @@ class PyLoss final : public ForeignLoss {
   template <class T>
   void rows_of(Matrix<const T> y, Matrix<const T> target, const std::int32_t* labels, double* loss,
                Matrix<T> gradient) const {
-    const PythonCall call;
-    const py::array truth = labels ? py::array(py::array_t<std::int32_t>(y.rows, labels)) : matrix(target);
-    const py::tuple result = loss_.attr("run")(truth, matrix(y));
-    take(result[0], Matrix<double>{loss, 1, y.rows});
-    take(result[1], gradient);
+    call_python([&] {
+      const py::array truth = labels ? py::array(py::array_t<std::int32_t>(y.rows, labels)) : matrix(target);
+      const py::tuple result = loss_.attr("run")(truth, matrix(y));
+      take(result[0], Matrix<double>{loss, 1, y.rows});
+      take(result[1], gradient);
+    });
   }
 
   py::object loss_;

@@ -1,12 +1,16 @@
 // Network as Python sees it: one class for both dtypes.
 #pragma once
 
+#include <map>
+#include <memory>
+#include <thread>
 #include <variant>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "minimizers/minimizer.h"
 #include "network/trainer.h"
+#include "runtime/process.h"
 
 namespace fallline {
 
@@ -14,8 +18,19 @@ template <class T>
 struct Engine {
   Network<T> network;
   BatchTrainer<T> batches{network};
+  std::vector<Spec> layers;
+  // Networks with the average of the weights, for the threads that look at it.
+  std::map<std::thread::id, std::unique_ptr<Network<T>>> averages;
 
-  Engine(int inputs, const std::vector<Spec>& layers, std::uint64_t seed) : network(inputs, layers, seed) {}
+  Engine(int inputs, const std::vector<Spec>& specs, std::uint64_t seed)
+      : network(inputs, specs, seed), layers(specs) {}
+
+  // What this thread reads.
+  Network<T>& shown() {
+    const std::lock_guard lock(process_mutex());
+    const auto own = averages.empty() ? averages.end() : averages.find(std::this_thread::get_id());
+    return own == averages.end() ? network : *own->second;
+  }
 };
 
 template <template <class> class Of>
@@ -48,30 +63,45 @@ class PyNetwork {
     return told(Network<float>::planned(inputs, checked_specs(inputs, layers)));
   }
 
-  py::array get(int slot, int index) const {
+  py::array get_parameter(int index) const {
     return visit([&]<class T>(Engine<T>& e) -> py::array {
-      const Parameter& p = parameter(e.network, slot, index);
-      py::array_t<T> a(shape(p));
-      const Claim claim(e.network.users, Claim::reading, "Model.get_weights");
-      if (slot < 0)
-        e.network.get_parameter(index, a.mutable_data());
-      else
-        e.network.get_slot(slot, index, a.mutable_data());
+      py::array_t<T> a(shape(parameter(e.network, index)));
+      T* values = a.mutable_data();
+      Network<T>& network = e.shown();
+      in_network([&] {
+        const AccessGuard::Reading reading(network.guard, "Model.get_weights");
+        network.get_parameter(index, values);
+      });
       return a;
     });
   }
 
-  void set(int slot, int index, const py::object& value) const {
+  void set_parameter(int index, const py::object& value) const {
     visit([&]<class T>(Engine<T>& e) {
-      const Parameter& p = parameter(e.network, slot, index);
-      const auto a = as_array(value, "Model.set_weights", p.name);
-      expect_shape(a, shape(p), "Model.set_weights", p.name);
-      const auto contiguous = py::array_t<T, py::array::c_style | py::array::forcecast>(a);
-      const Claim claim(e.network.users, Claim::writing, "Model.set_weights");
-      if (slot < 0)
-        e.network.set_parameter(index, contiguous.data());
-      else
-        e.network.set_slot(slot, index, contiguous.data());
+      Network<T>& shown = e.shown();
+      const py::array_t<T> a = plain<T>(e.network, index, value);
+      in_network([&] {
+        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights");
+        give(e.network, shown, index, a.data());
+      });
+    });
+  }
+
+  py::object get_weights() const { return read_state(false)[0]; }
+
+  // All of one step: weights, slots of the optimizer, counters.
+  py::tuple get_state() const { return read_state(true); }
+
+  void set_weights(const std::vector<py::object>& weights) const {
+    write(weights, {}, [](auto&) {});
+  }
+
+  void set_state(const std::vector<py::object>& weights, const std::vector<std::vector<py::object>>& slots,
+                 std::uint64_t step, std::uint64_t epoch) const {
+    write(weights, slots, [&](auto& network) {
+      network.step = step;
+      network.epoch = epoch;
+      network.row = 0;
     });
   }
 
@@ -80,19 +110,42 @@ class PyNetwork {
     for (const py::dict& group : groups) own.push_back(as_spec(group));
     const Spec l = as_spec(loss), o = as_spec(optimizer);
     visit([&](auto& e) {
-      const Claim fit(e.network.fits, Claim::writing, "Model.compile"),
-          claim(e.network.users, Claim::writing, "Model.compile");
-      e.network.compile(l, o, own);
+      in_network([&] {
+        const AccessGuard::Fit fit(e.network.guard, "Model.compile");
+        const AccessGuard::Changing changing(e.network.guard, "Model.compile");
+        e.network.compile(l, o, own);
+      });
     });
   }
 
-  void swap_average() const {
-    visit([](auto& e) {
-      if (!e.network.average())
-        throw std::runtime_error("Model.averaged: no average is kept; expected Optimizer(average=...)");
-      const Claim claim(e.network.users, Claim::writing, "Model.averaged");
-      e.network.swap_average();
+  // From now on this thread reads the average, as it is now; others go on reading the weights.
+  void show_average() const {
+    visit([]<class T>(Engine<T>& e) {
+      in_network([&] {
+        auto average = std::make_unique<Network<T>>(e.network.inputs(), e.layers, e.network.seed());
+        {
+          const AccessGuard::Reading reading(e.network.guard, "Model.averaged");
+          if (!e.network.average())
+            throw std::runtime_error("Model.averaged: no average is kept; expected Optimizer(average=...)");
+          average->take_average(e.network);
+        }
+        const std::lock_guard lock(process_mutex());
+        e.averages[std::this_thread::get_id()] = std::move(average);
+      });
     });
+  }
+  void hide_average() const {
+    visit([]<class T>(Engine<T>& e) {
+      std::unique_ptr<Network<T>> average;
+      const std::lock_guard lock(process_mutex());
+      if (const auto own = e.averages.find(std::this_thread::get_id()); own != e.averages.end()) {
+        average = std::move(own->second);
+        e.averages.erase(own);
+      }
+    });
+  }
+  bool shows_average() const {
+    return visit([](auto& e) { return &e.shown() != &e.network; });
   }
 
   py::array predict(const py::object& x, int) const {
@@ -102,7 +155,8 @@ class PyNetwork {
       const std::int64_t n = rows.shape(0);
       py::array_t<T> out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(e.network.outputs())});
       T* target = out.mutable_data();
-      if (n > 0) in_network([&] { fallline::predict(e.network, source, n, target); });
+      Network<T>& network = e.shown();
+      if (n > 0) in_network([&] { fallline::predict(network, source, n, target); });
       return out;
     });
   }
@@ -113,7 +167,8 @@ class PyNetwork {
       std::vector<py::array> owners;
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.evaluate", owners);
       T* kept = predictions_of<T>(e.network, predictions, data.rows, "Model.evaluate", owners);
-      return in_network([&] { return fallline::evaluate(e.network, data, kept); });
+      Network<T>& network = e.shown();
+      return in_network([&] { return fallline::evaluate(network, data, kept); });
     });
   }
 
@@ -124,17 +179,22 @@ class PyNetwork {
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.evaluate", owners);
       T* kept = predictions_of<T>(e.network, predictions, data.rows, "Model.evaluate", owners);
       LossSums sums{loss_sum, weight_sum};
-      const Claim claim(e.network.users, Claim::reading, "Model.evaluate");
-      in_network([&] { fallline::add_losses(e.network, data, kept, sums); });
+      Network<T>& network = e.shown();
+      in_network([&] {
+        const AccessGuard::Reading reading(network.guard, "Model.evaluate");
+        fallline::add_losses(network, data, kept, sums);
+      });
       return py::make_tuple(sums.loss, sums.weight);
     });
   }
 
   double total_loss(double loss_sum, double weight_sum) const {
     return visit([&](auto& e) {
-      const Claim claim(e.network.users, Claim::reading, "Model.evaluate");
-      const SubnormalsAreZero inside;
-      return e.network.objective().total(loss_sum, weight_sum) + e.network.penalty();
+      auto& network = e.shown();
+      return in_network([&] {
+        const AccessGuard::Reading reading(network.guard, "Model.evaluate");
+        return network.objective().total(loss_sum, weight_sum) + network.penalty();
+      });
     });
   }
 
@@ -143,7 +203,8 @@ class PyNetwork {
       std::vector<py::array> owners;
       const Data<T> data = checked<T>(e.network, x, y, weight, "Model.loss_and_gradients", owners, Batches::one);
       Buffer<T> gradient;
-      const double loss = in_network([&] { return loss_and_gradient(e.network, data, gradient); });
+      Network<T>& network = e.shown();
+      const double loss = in_network([&] { return loss_and_gradient(network, data, gradient); });
       py::list all;
       for (const Parameter& p : e.network.parameters()) {
         py::array_t<T> a(shape(p));
@@ -202,13 +263,101 @@ class PyNetwork {
   }
 
   template <class T>
-  static const Parameter& parameter(const Network<T>& network, int slot, int index) {
-    const auto slots = static_cast<int>(network.slot_names().size()), n = static_cast<int>(network.parameters().size());
-    if (index < 0 || index >= n || slot >= slots)
-      throw py::index_error("Network: parameter " + std::to_string(index) + ", slot " + std::to_string(slot) +
-                            "; expected one of " + std::to_string(n) + " parameters and " + std::to_string(slots) +
-                            " slots");
+  static const Parameter& parameter(const Network<T>& network, int index) {
+    const auto n = static_cast<int>(network.parameters().size());
+    if (index < 0 || index >= n)
+      throw py::index_error("Network: parameter " + std::to_string(index) + "; expected one of " + std::to_string(n));
     return network.parameters()[static_cast<std::size_t>(index)];
+  }
+
+  // The value as a plain matrix for a parameter.
+  template <class T>
+  static py::array_t<T> plain(const Network<T>& network, int index, const py::object& value) {
+    const Parameter& p = parameter(network, index);
+    const auto a = as_array(value, "Model.set_weights", p.name);
+    expect_shape(a, shape(p), "Model.set_weights", p.name);
+    return py::array_t<T, py::array::c_style | py::array::forcecast>(a);
+  }
+  template <class T>
+  static std::vector<py::array_t<T>> plain(const Network<T>& network, const std::vector<py::object>& values) {
+    if (values.size() != network.parameters().size())
+      throw py::value_error("Model.set_weights: weights has " + std::to_string(values.size()) + " arrays; expected " +
+                            std::to_string(network.parameters().size()));
+    std::vector<py::array_t<T>> all;
+    for (int i = 0; i < std::ssize(values); ++i) all.push_back(plain(network, i, values[static_cast<std::size_t>(i)]));
+    return all;
+  }
+
+  template <class T>
+  using Pointers = std::vector<T*>;
+  template <class T>
+  static Pointers<T> pointers(std::vector<py::array_t<T>>& arrays) {
+    Pointers<T> all;
+    for (auto& each : arrays) all.push_back(each.mutable_data());
+    return all;
+  }
+
+  // Weights that are given are their own average, also where that is shown.
+  template <class T>
+  static void give(Network<T>& network, Network<T>& shown, int index, const T* values) {
+    network.set_parameter(index, values);
+    if (&shown != &network) shown.set_parameter(index, values);
+  }
+
+  // Of one step: weights, slots of the optimizer if they are wanted, counters.
+  py::tuple read_state(bool with_slots) const {
+    return visit([&]<class T>(Engine<T>& e) -> py::tuple {
+      const auto arrays = [&] {
+        std::vector<py::array_t<T>> all;
+        for (const Parameter& p : e.network.parameters()) all.emplace_back(shape(p));
+        return all;
+      };
+      auto weights = arrays();
+      std::vector<std::vector<py::array_t<T>>> slots;
+      for (std::size_t s = 0; with_slots && s < e.network.slot_names().size(); ++s) slots.push_back(arrays());
+      const Pointers<T> to_weights = pointers(weights);
+      std::vector<Pointers<T>> to_slots;
+      for (auto& each : slots) to_slots.push_back(pointers(each));
+      std::int64_t step = 0, epoch = 0, row = 0;
+      Network<T>& shown = e.shown();
+      in_network([&] {
+        const AccessGuard::Reading reading(e.network.guard, "Model.get_state");
+        for (int i = 0; i < std::ssize(to_weights); ++i) {
+          shown.get_parameter(i, to_weights[static_cast<std::size_t>(i)]);
+          for (int s = 0; s < std::ssize(to_slots); ++s)
+            e.network.get_slot(s, i, to_slots[static_cast<std::size_t>(s)][static_cast<std::size_t>(i)]);
+        }
+        step = static_cast<std::int64_t>(e.network.step);
+        epoch = static_cast<std::int64_t>(e.network.epoch);
+        row = e.network.row;
+      });
+      return py::make_tuple(weights, slots, step, epoch, row);
+    });
+  }
+
+  // All weights, slots if there are any, and what and_more(network) writes, as one change.
+  template <class F>
+  void write(const std::vector<py::object>& weights, const std::vector<std::vector<py::object>>& slots,
+             F and_more) const {
+    visit([&]<class T>(Engine<T>& e) {
+      Network<T>& shown = e.shown();
+      const auto values = plain(e.network, weights);
+      std::vector<std::vector<py::array_t<T>>> slot_values;
+      for (const auto& each : slots) slot_values.push_back(plain(e.network, each));
+      if (slots.size() > e.network.slot_names().size())
+        throw py::index_error("Network: " + std::to_string(slots.size()) + " slots; expected " +
+                              std::to_string(e.network.slot_names().size()));
+      in_network([&] {
+        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights", true);
+        for (int i = 0; i < std::ssize(values); ++i) {
+          const auto k = static_cast<std::size_t>(i);
+          give(e.network, shown, i, values[k].data());
+          for (int s = 0; s < std::ssize(slot_values); ++s)
+            e.network.set_slot(s, i, slot_values[static_cast<std::size_t>(s)][k].data());
+        }
+        and_more(e.network);
+      });
+    });
   }
 
   std::string dtype_;

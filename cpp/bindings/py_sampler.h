@@ -2,7 +2,6 @@
 #pragma once
 
 #include "bindings/arrays.h"
-#include "network/claim.h"
 #include "network/samplers/sampler.h"
 
 namespace fallline {
@@ -22,22 +21,21 @@ class PySampler {
 
   const std::shared_ptr<Sampler>& sampler() const { return sampler_; }
 
-  // f(sampler), which must be one that learns.
+  // f(sampler), which must be one that learns, without the GIL.
   template <class F>
-  auto learning(Claim::Kind kind, F&& f) const {
-    LearningSampler* own = sampler_->learning();
-    if (!own) throw py::attribute_error("Sampler: it does not learn; expected one that does");
-    const Claim claim(own->users, kind, "Sampler");
-    return f(*own);
+  auto read(F&& f) const {
+    return in_network([&, own = learning()] {
+      const AccessGuard::Reading reading(own->guard, "Sampler");
+      return f(std::as_const(*own));
+    });
   }
 
   // Empty for one that does not learn.
   py::dict get_state() const {
     py::dict state;
-    if (sampler_->learning())
-      learning(Claim::reading, [&](const LearningSampler& own) {
-        for (const auto& [name, values] : own.get_state()) state[py::str(name)] = as_vector(values);
-      });
+    if (!sampler_->learning()) return state;
+    for (const auto& [name, values] : read([](const LearningSampler& own) { return own.get_state(); }))
+      state[py::str(name)] = as_vector(values);
     return state;
   }
   void set_state(const py::dict& state) const {
@@ -45,7 +43,10 @@ class PySampler {
     LearningSampler::State named;
     for (const auto& [name, values] : state)
       named[py::cast<std::string>(name)] = numbers_of(py::reinterpret_borrow<py::object>(values), "state");
-    learning(Claim::writing, [&](LearningSampler& own) { own.set_state(named); });
+    in_network([&, own = learning()] {
+      const AccessGuard::Changing changing(own->guard, "Sampler", true);
+      own->set_state(named);
+    });
   }
 
   py::tuple pickled() const { return py::make_tuple(spec_, sampler_->rows(), values_, get_state()); }
@@ -61,6 +62,12 @@ class PySampler {
   }
 
  private:
+  LearningSampler* learning() const {
+    LearningSampler* own = sampler_->learning();
+    if (!own) throw py::attribute_error("Sampler: it does not learn; expected one that does");
+    return own;
+  }
+
   static std::vector<double> numbers_of(const py::object& values, const char* name) {
     const auto array =
         py::array_t<double, py::array::c_style | py::array::forcecast>(as_array(values, "Sampler", name));

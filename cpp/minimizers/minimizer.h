@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "minimizers/function.h"
+#include "runtime/access_guard.h"
 
 namespace fallline {
 
@@ -61,6 +62,8 @@ class Minimizer {
   using State = std::map<std::string, std::vector<double>>;
   virtual State get_state() const = 0;
   virtual void set_state(const State& state) = 0;
+
+  mutable AccessGuard guard{"optimizer"};  // for who goes down, or looks
 
  protected:
   // x_ is set.

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
+#include <optional>
 
-#include "network/claim.h"
+#include "runtime/signals.h"
 
 namespace fallline {
 namespace {
@@ -23,6 +24,7 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
   std::atomic<std::int64_t> next{0};
   const auto body = [&](Team& team, int) {
     for (std::int64_t i; !team.broken() && (i = next++) < blocks;) {
+      handle_signals();
       auto work = network.idle_workspaces().take(network, block);
       const std::int64_t first = i * block;
       f(*work, first, static_cast<int>(std::min<std::int64_t>(block, n - first)));
@@ -90,13 +92,13 @@ double mean_loss(Network<T>& network, const Data<T>& data, T* predictions) {
 
 template <class T>
 double evaluate(Network<T>& network, const Data<T>& data, T* predictions) {
-  const Claim claim(network.users, Claim::reading, "Model.evaluate");
+  const AccessGuard::Reading reading(network.guard, "Model.evaluate");
   return mean_loss(network, data, predictions);
 }
 
 template <class T>
 void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
-  const Claim claim(network.users, Claim::reading, "Model.predict");
+  const AccessGuard::Reading reading(network.guard, "Model.predict");
   const int outputs = network.outputs();
   each_block(network, rows, [&](Workspace<T>& work, std::int64_t first, int n) {
     network.layer(0).read(from_row(x, first), nullptr, work.x, 0, n);
@@ -108,7 +110,13 @@ void predict(Network<T>& network, Source x, std::int64_t rows, T* out) {
 template <class T>
 double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gradient) {
   constexpr const char* operation = "Model.loss_and_gradients";
-  const Claim claim(network.users, network.foreign() ? Claim::writing : Claim::reading, operation);
+  // The user's own layers keep something of the way forward for the way back.
+  std::optional<AccessGuard::Reading> reading;
+  std::optional<AccessGuard::Changing> changing;
+  if (network.foreign())
+    changing.emplace(network.guard, operation);
+  else
+    reading.emplace(network.guard, operation);
   const int rows = static_cast<int>(data.rows);
   Step<T> step(network, data, rows, GradientRoute::arena);
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
@@ -121,6 +129,7 @@ double loss_and_gradient(Network<T>& network, const Data<T>& data, Buffer<T>& gr
     const auto outcome = step.gradients(team, thread, order.data(), rows, network.step);
     if (thread == 0) result = outcome;
   });
+  if (result == Step<T>::Result::interrupted) throw Interrupted();
   if (result == Step<T>::Result::not_finite)
     report_not_finite(operation, step.first_not_finite(order.data(), rows), "these rows");
   gradient = std::move(step.gradient_arena());

@@ -55,11 +55,11 @@ void losses_of_rows(const Network<T>& network, const Data<T>& data, std::int64_t
 template <class T>
 double evaluate(Network<T>& network, const Data<T>& data, T* predictions);
 
-// The same for who has claimed the network.
+// The same for who reads or changes the network.
 template <class T>
 double mean_loss(Network<T>& network, const Data<T>& data, T* predictions);
 
-// Adds the rows to the sums, in their order. For who has claimed the network.
+// Adds the rows to the sums, in their order. For who reads or changes the network.
 template <class T>
 void add_losses(Network<T>& network, const Data<T>& data, T* predictions, LossSums& sums);
 

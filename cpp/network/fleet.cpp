@@ -4,16 +4,21 @@
 #include <atomic>
 #include <chrono>
 
-#include "runtime/interrupt.h"
+#include "runtime/signals.h"
 #include "runtime/thread_tuner.h"
 
 namespace fallline {
+namespace {
+
+// Seconds after which each thread looks whether it should stop.
+constexpr double round = 0.05;
+
+}  // namespace
+
 void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   const auto begun = Clock::now();
-  const InterruptScope scope;
-  const std::uint64_t interrupts = interrupt_count();
 
   std::vector<Job*> open;
   for (const auto& job : jobs)
@@ -37,8 +42,9 @@ void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds) {
     for (std::size_t i; (i = next++) < open.size();) {
       while (open[i]->left() > 0) {
         const double left = seconds - Seconds(Clock::now() - begun).count();
-        if (left <= 0 || team.broken() || interrupt_count() > interrupts) return;
-        open[i]->advance(left);
+        if (left <= 0 || team.broken()) return;
+        open[i]->advance(std::min(left, round));
+        handle_signals();
       }
     }
   };

@@ -8,7 +8,7 @@
 
 namespace fallline {
 
-// Works on the jobs until none has epochs left, the time is over or an interrupt is pending. What one throws ends all
+// Works on the jobs until none has epochs left or the time is over. Throws Interrupted. What one throws ends all
 // calls; the jobs are then as they were between two updates.
 void run_jobs(const std::vector<std::unique_ptr<Job>>& jobs, double seconds);
 

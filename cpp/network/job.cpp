@@ -10,7 +10,7 @@ namespace {
 // Rates that a schedule is asked for at once.
 constexpr std::int64_t scheduled = 1024;
 
-// The average in the weights' place, if one is kept; for who has claimed the network.
+// The average in the weights' place, if one is kept; for who changes the network.
 template <class T>
 class Averaged {
  public:
@@ -34,7 +34,7 @@ NetworkJob<T>::NetworkJob(Network<T>& network, std::shared_ptr<const Data<T>> da
                           std::shared_ptr<const Data<T>> held_out, const std::optional<Patience>& patience)
     : network_(network),
       data_(std::move(data)),
-      claim_(network.fits, Claim::writing, "Model.fit"),
+      fit_(network.guard, "Model.fit"),
       held_out_(std::move(held_out)),
       stopping_(patience) {}
 
@@ -43,7 +43,7 @@ void NetworkJob<T>::finish_epoch(double loss) {
   --this->left_;
   this->losses_.push_back(loss);
   if (!held_out_ && !stopping_) return;
-  const Claim claim(network_.users, Claim::writing, "Model.fit");
+  const AccessGuard::Changing changing(network_.guard, "Model.fit");
   const Averaged<T> averaged(network_);
   if (held_out_) this->held_out_losses_.push_back(mean_loss(network_, *held_out_, static_cast<T*>(nullptr)));
   if (!stopping_) return;
@@ -57,7 +57,7 @@ void NetworkJob<T>::finish_epoch(double loss) {
 template <class T>
 void NetworkJob<T>::finish() {
   if (!best_.empty()) {
-    const Claim claim(network_.users, Claim::writing, "Model.fit");
+    const AccessGuard::Changing changing(network_.guard, "Model.fit");
     network_.set_weights(best_.data());
     best_.clear();
   }
@@ -109,15 +109,14 @@ void TrainerJob<T>::finish() {
   NetworkJob<T>::finish();
 }
 
-// False if it was given up for an interrupt.
 template <class T>
-bool MinimizerJob<T>::begin() {
+void MinimizerJob<T>::begin() {
   std::vector<double> x(static_cast<std::size_t>(surface_->size()));
   surface_->get(x.data());
-  return excursion(*surface_, [&] { return x.data(); }, [&] { minimizer_.begin(*surface_, x.data()); });
+  excursion(*surface_, [&] { return x.data(); }, [&] { minimizer_.begin(*surface_, x.data()); });
 }
 
-// False if there was none to make, or it was given up.
+// False if there was none to make.
 template <class T>
 bool MinimizerJob<T>::iterate() {
   bool done = false;
@@ -130,9 +129,10 @@ void MinimizerJob<T>::advance(double /*seconds*/) {
   if (!surface_) surface_.emplace(this->network_, this->data_);
   bool done = false;
   {
-    const Claim claim(this->network_.users, Claim::writing, "Model.fit");
+    const AccessGuard::Changing changing(this->network_.guard, "Model.fit"), learning(minimizer_.guard, "Model.fit");
     if (!evaluated_) {
-      evaluated_ = begin();
+      begin();
+      evaluated_ = true;
       if (evaluated_ && !std::isfinite(minimizer_.value()))
         this->stop(Job::End::not_finite, "Model.fit: the loss is " + std::to_string(minimizer_.value()) +
                                              " where the weights are, first in " + surface_->first_not_finite() +

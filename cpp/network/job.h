@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "minimizers/minimizer.h"
-#include "network/claim.h"
 #include "network/patience.h"
 #include "network/surface.h"
 #include "network/trainer.h"
@@ -27,7 +26,7 @@ class Job {
   std::int64_t left() const { return end_ == End::none ? left_ : 0; }
   void extend(std::int64_t epochs) { left_ += epochs; }
 
-  // Works to the end of an epoch, or as far as the time goes or until an interrupt. One epoch at least must be left.
+  // Works to the end of an epoch, or as far as the time goes. One epoch at least must be left. Throws Interrupted.
   virtual void advance(double seconds) = 0;
   // Lets go of what work needs, and puts the best weights back.
   virtual void finish() = 0;
@@ -73,7 +72,7 @@ class NetworkJob : public Job {
   std::shared_ptr<const Data<T>> data_;
 
  private:
-  Claim claim_;  // of the network's fits
+  AccessGuard::Fit fit_;
   std::shared_ptr<const Data<T>> held_out_;
   std::optional<EarlyStopping> stopping_;
   std::vector<T> best_;  // weights
@@ -125,7 +124,7 @@ class MinimizerJob final : public NetworkJob<T> {
   bool begun() const override { return surface_.has_value(); }
 
  private:
-  bool begin();
+  void begin();
   bool iterate();
 
   Minimizer& minimizer_;

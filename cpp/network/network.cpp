@@ -229,6 +229,18 @@ std::vector<std::string> Network<T>::slot_names() const {
 }
 
 template <class T>
+void Network<T>::take_average(const Network& of) {
+  objective_ = of.objective_;
+  std::vector<bool> frozen(parameters_.size());
+  for (const Strip& strip : strips_) frozen[static_cast<std::size_t>(strip.parameter)] = of.layer(strip.layer).frozen;
+  choose_trained(frozen);
+  std::copy_n(of.weights_.data(), arena_size(), weights_.data());
+  for (const Strip& strip : of.step > 0 ? trained_strips_ : std::vector<Strip>())  // before, there is no average
+    std::copy_n(of.slots_.back().data() + strip.offset, strip.size, weights_.data() + strip.offset);
+  for (const Strip& strip : strips_) layer(strip.layer).refresh(strip);
+}
+
+template <class T>
 void Network<T>::swap_average() {
   for (const Strip& strip : trained_strips_) {
     T *w = weights_.data() + strip.offset, *a = average() + strip.offset;

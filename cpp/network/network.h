@@ -1,7 +1,6 @@
 // A model as data: layers, parameters, optimizer state and counters, and the forward pass over rows.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include "network/layers/layer.h"
 #include "network/optimizer.h"
 #include "network/workspace.h"
+#include "runtime/access_guard.h"
 #include "runtime/thread_tuner.h"
 
 namespace fallline {
@@ -92,6 +92,8 @@ class Network {
   T* slot(int i) { return slots_[static_cast<std::size_t>(i)].data(); }
   // The average of the weights that learn, or nullptr if the optimizer keeps none.
   T* average() { return settings_.average > 0 ? slots_.back().data() : nullptr; }
+  // Of a network of the same layers: its loss, what learns, and the average of the weights in their place.
+  void take_average(const Network& of);
   // Exchanges the weights that learn with their average.
   void swap_average();
 
@@ -127,9 +129,8 @@ class Network {
   // Whether teams pay for steps, and for passes forward.
   ThreadTuner step_threads{worth_barriers}, forward_threads{worth_a_reader};
 
-  // Who is at work: n > 0 readers, or -1 for one that writes. `users` is claimed for each call into the engine, `fits`
-  // for as long as a trainer lives, so that its owner can look at the model between two runs.
-  std::atomic<int> users{0}, fits{0};
+  // Fits last as long as their trainer, which changes the network in each of its runs: between two, its owner may look.
+  AccessGuard guard{"model"};
 
  private:
   void lower(const std::vector<Spec>& specs);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "runtime/interrupt.h"
+#include "runtime/signals.h"
 
 namespace fallline {
 namespace {
@@ -31,6 +31,7 @@ Step<T>::Step(Network<T>& network, const Data<T>& data, int batch_size, Gradient
       through_arena_(route == GradientRoute::arena || network.settings().needs_norms() ||
                      (batch_size > largest_batch && !network.needs_whole_batch())),
       capacity_(through_arena_ && !network.needs_whole_batch() ? std::min(batch_size, piece_rows) : batch_size),
+      long_(!network.foreign() && network.flops_per_row() * batch_size > long_work),
       work_(network, capacity_, true),
       waiting_sums_(waiting_sums(batch_size)),
       penalties_(network.strips().size()),
@@ -99,9 +100,9 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     if (layer.needs_whole_batch()) team.barrier(thread);
   };
 
-  // The batch will be given up; barriers are still crossed.
+  // Then the batch will be given up; barriers are still crossed.
   const auto interrupted = [&] {
-    if (interrupt_count() > interrupts_) interrupted_.store(true, std::memory_order_relaxed);
+    if (thread == 0 && long_) look_for_signals();
     return interrupted_.load(std::memory_order_relaxed);
   };
 
@@ -148,6 +149,18 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
     barrier_for(layer);
   }
   if (!row_squares_.empty()) measure_rows(pass);
+}
+
+// Only late, so that most signals are handled between two steps, where handlers may do more.
+template <class T>
+void Step<T>::look_for_signals() {
+  constexpr double late = 0.03;
+  const BeforeChanges nothing_is_written_yet;
+  try {
+    handle_signals(late);
+  } catch (const Interrupted&) {
+    interrupted_.store(true, std::memory_order_relaxed);
+  }
 }
 
 // Layers whose scratch depends on the weights make it, strip by strip.

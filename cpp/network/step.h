@@ -48,9 +48,8 @@ class Step {
   Result gradients(Team& team, int thread, const std::int64_t* index, int rows, std::uint64_t number);
 
   // Every batch to come will be these rows: if they are mostly zeros when they come to the first layer that learns, the
-  // rest is kept for it, and what lies before it is not done again. False if it was interrupted; it may be called
-  // again.
-  bool keep(const std::int64_t* index, int rows);
+  // rest is kept for it, and what lies before it is not done again. Throws Interrupted.
+  void keep(const std::int64_t* index, int rows);
 
   // Of the last batch; valid on thread 0 after run().
   double loss() const { return network_.objective().total(loss_sum_, weight_sum_) + penalty_; }
@@ -63,8 +62,6 @@ class Step {
   Load load(int rows) const;
   // Divides the strips among `threads`: once a region, before the first batch.
   void plan(int threads);
-  // Give a batch up, before it changes anything, once interrupts are counted beyond this.
-  void stop_beyond(std::uint64_t interrupts) { interrupts_ = interrupts; }
   // (n, outputs), receives what the last layer put out for each row, or for each place of the epoch's order if its
   // sampler repeats rows; or nullptr.
   void keep_predictions(T* predictions) { predictions_ = predictions; }
@@ -103,6 +100,7 @@ class Step {
   T sampled_weight(std::int64_t row) const;
   void measure_rows(const Pass& pass);
   void teach_sampler(const std::int64_t* index, int first_row, int rows, int of_batch);
+  void look_for_signals();
   void prepare(Team& team, const Pass& pass);
   void set_rates(int thread, std::uint64_t number, double learning_rate);
   void finish_update(const Work& work, const Rates& rates);
@@ -115,6 +113,7 @@ class Step {
   const KernelTable<T>& kernels_;
   bool through_arena_;
   int capacity_;  // rows that go through the layers together: whole pieces, or the largest batch
+  bool long_;     // enough to look for signals within a batch
   Workspace<T> work_;
   int sparse_layer_ = -1;  // whose places, one for each `capacity_` rows of the batch, hold the nonzeros_
   std::vector<Place<T>> sparse_places_;
@@ -131,7 +130,6 @@ class Step {
   std::vector<std::vector<Rates>> rates_;  // of each thread
   std::vector<double> penalties_;          // of each strip
   std::vector<Scaled> squares_;            // of each strip
-  std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
   T* predictions_ = nullptr;
   Sampler* sampler_ = nullptr;  // if it repeats rows
   const std::int64_t* order_ = nullptr;

@@ -8,7 +8,11 @@ namespace fallline {
 
 template <class T>
 Surface<T>::Surface(Network<T>& network, std::shared_ptr<const Data<T>> data)
-    : network_(network), data_(std::move(data)), order_(static_cast<std::size_t>(data_->rows)) {
+    : network_(network),
+      data_(std::move(data)),
+      order_(static_cast<std::size_t>(data_->rows)),
+      look_every_(1 + static_cast<std::int64_t>(flops_between_looks /
+                                                (network.flops_per_row() * static_cast<double>(data_->rows) + 1))) {
   std::iota(order_.begin(), order_.end(), 0);
   std::vector<bool> learns(network.parameters().size());
   for (const Strip& strip : network.strips()) learns[static_cast<std::size_t>(strip.parameter)] = true;
@@ -36,14 +40,11 @@ void Surface<T>::round(double* x) const {
 }
 
 template <class T>
-void Surface<T>::stop_beyond(std::uint64_t interrupts) {
-  interrupts_ = interrupts;
-  if (step_) step_->stop_beyond(interrupts);
-}
-
-template <class T>
 double Surface<T>::value(const double* x) {
-  if (interrupt_count() > interrupts_) throw Interrupted();
+  if (--until_look_ == 0) {
+    until_look_ = look_every_;
+    handle_signals();
+  }
   set(x);
   T* const no_predictions = nullptr;
   if (data_->rows > inference_block) return mean_loss(network_, *data_, no_predictions);
@@ -61,8 +62,7 @@ double Surface<T>::value_and_gradient(const double* x, double* gradient) {
   const int rows = static_cast<int>(data_->rows);
   if (!step_) {
     auto step = std::make_unique<Step<T>>(network_, *data_, rows, GradientRoute::arena);
-    step->stop_beyond(interrupts_);
-    if (!step->keep(order_.data(), rows)) throw Interrupted();
+    step->keep(order_.data(), rows);
     step_ = std::move(step);
   }
   set(x);

@@ -7,18 +7,15 @@
 
 #include "minimizers/function.h"
 #include "network/step.h"
-#include "runtime/interrupt.h"
+#include "runtime/signals.h"
 
 namespace fallline {
-
-// An evaluation was given up for a SIGINT.
-struct Interrupted : std::exception {};
 
 // Points are the weights that learn, parameter by parameter, each row by row.
 template <class T>
 class Surface final : public Function {
  public:
-  // For who has claimed the network's fits.
+  // For whose fit of the network it is. Evaluations throw Interrupted.
   Surface(Network<T>& network, std::shared_ptr<const Data<T>> data);
 
   std::ptrdiff_t size() const override { return std::ssize(places_); }
@@ -32,8 +29,6 @@ class Surface final : public Function {
   // Where the network is, and to put it elsewhere; evaluations leave it at their point.
   void get(double* x) const;
   void set(const double* x);
-  // Give evaluations up once interrupts are counted beyond this.
-  void stop_beyond(std::uint64_t interrupts);
 
  private:
   Network<T>& network_;
@@ -42,27 +37,21 @@ class Surface final : public Function {
   std::vector<std::int64_t> order_;
   std::optional<Workspace<T>> few_;  // where the rows stay if they are one block, made for the first value
   std::unique_ptr<Step<T>> step_;    // made for the first gradient
-  std::uint64_t interrupts_ = std::numeric_limits<std::uint64_t>::max();
+  std::int64_t look_every_;          // evaluations between two looks for signals
+  std::int64_t until_look_ = 1;
 };
 
-// Runs f, which may evaluate anywhere, and leaves the network at the point that where() gives then; false if f was
-// given up for an interrupt. For who has claimed the network.
+// Runs f, which may evaluate anywhere, and leaves the network at the point that where() gives then, also where f
+// throws. For who changes the network.
 template <class T, class Where, class F>
-bool excursion(Surface<T>& surface, Where where, F f) {
+void excursion(Surface<T>& surface, Where where, F f) {
   struct Return {
     Surface<T>& surface;
     Where& where;
     ~Return() { surface.set(where()); }
   };
-  const InterruptScope scope;
-  surface.stop_beyond(interrupt_count());
   const Return back{surface, where};
-  try {
-    f();
-    return true;
-  } catch (const Interrupted&) {
-    return false;
-  }
+  f();
 }
 
 }  // namespace fallline

@@ -5,14 +5,9 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "runtime/interrupt.h"
+#include "runtime/signals.h"
 
 namespace fallline {
-namespace {
-
-// The clock is read once in this many FLOPs of work, a few microseconds.
-constexpr double flops_between_looks = 2e5;
-}  // namespace
 
 template <class T>
 Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size,
@@ -68,7 +63,6 @@ double Trainer<T>::running_loss() const {
 template <class T>
 typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<double>& rates, std::int64_t last,
                                              Clock::time_point until, std::int64_t& done) {
-  const std::uint64_t interrupts = interrupt_count();
   auto result = Step<T>::Result::done;
   // Thread 0 looks at the clock after batch b, everyone acts on it after batch b + 1: no barrier of its own is needed.
   bool late[2] = {false, false};
@@ -97,7 +91,7 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
         done = mine;
         if (--until_look == 0) {
           until_look = look_every_;
-          late[mine & 1] = Clock::now() >= until || interrupt_count() > interrupts;
+          late[mine & 1] = Clock::now() >= until || network_.guard.wanted() || signals_due();
         }
       }
       if (late[(mine + 1) & 1]) return;
@@ -108,12 +102,7 @@ typename Step<T>::Result Trainer<T>::stretch(int threads, const std::vector<doub
 
 template <class T>
 std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses) {
-  const Claim claim(network_.users, Claim::writing, "Model.fit");
-  std::optional<Claim> sampling;
-  if (LearningSampler* learning = sampler_->learning()) sampling.emplace(learning->users, Claim::writing, "Model.fit");
-  const InterruptScope scope;
-  const std::uint64_t interrupts = interrupt_count();
-  step_.stop_beyond(interrupts);
+  AccessGuard::Changing changing(network_.guard, "Model.fit");
   const auto after = [](double seconds) {
     return Clock::now() +
            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e8)));
@@ -125,8 +114,9 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   std::int64_t done = 0;
   auto result = Step<T>::Result::done;
   const Load load = step_.load(batch_size_);
-  while (done < last && limits.epochs > 0 && result == Step<T>::Result::done && Clock::now() < deadline &&
-         interrupt_count() == interrupts) {
+  while (done < last && limits.epochs > 0 && result == Step<T>::Result::done && Clock::now() < deadline) {
+    std::optional<AccessGuard::Changing> sampling;
+    if (LearningSampler* learning = sampler_->learning()) sampling.emplace(learning->guard, "Model.fit");
     if (network_.row == 0) begin_epoch();
     const std::int64_t before = done;
     const auto trial = network_.step_threads.begin(load);
@@ -137,7 +127,10 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
       network_.end_epoch();
       --limits.epochs;
     }
+    sampling.reset();  // who reads the network may read the sampler too
+    changing.gap();
   }
+  if (result == Step<T>::Result::interrupted) throw Interrupted();
   if (result == Step<T>::Result::not_finite) {
     const int rows = static_cast<int>(std::min<std::int64_t>(batch_size_, data_->rows - network_.row));
     report_not_finite(
@@ -148,8 +141,7 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
 }
 
 template <class T>
-typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_rate, T* predictions,
-                                                 std::uint64_t interrupts) {
+typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_rate, T* predictions) {
   data_ = std::move(data);
   const int rows = static_cast<int>(data_.rows);
   if (!step_ || static_cast<int>(order_.size()) < rows || compilation_ != network_.compilations()) {
@@ -159,7 +151,6 @@ typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_r
     compilation_ = network_.compilations();
   }
   step_->keep_predictions(predictions);
-  step_->stop_beyond(interrupts);
   auto result = Step<T>::Result::done;
   network_.step_threads.run(step_->load(rows), [&](Team& team, int thread) {
     if (thread == 0) step_->plan(team.size());
@@ -168,38 +159,30 @@ typename Step<T>::Result BatchTrainer<T>::update(Data<T> data, double learning_r
     const auto outcome = step_->run(team, thread, order_.data(), rows, network_.step, learning_rate);
     if (thread == 0) result = outcome;
   });
+  if (result == Step<T>::Result::interrupted) throw Interrupted();
   if (result == Step<T>::Result::done) ++network_.step;
   return result;
 }
 
 template <class T>
 double BatchTrainer<T>::train(Data<T> data, double learning_rate) {
-  const Claim fit(network_.fits, Claim::writing, "Model.train_on_batch");
-  const Claim claim(network_.users, Claim::writing, "Model.train_on_batch");
-  constexpr auto forever = std::numeric_limits<std::uint64_t>::max();
-  if (update(std::move(data), learning_rate, nullptr, forever) == Step<T>::Result::not_finite)
+  const AccessGuard::Fit fit(network_.guard, "Model.train_on_batch");
+  const AccessGuard::Changing changing(network_.guard, "Model.train_on_batch");
+  if (update(std::move(data), learning_rate, nullptr) == Step<T>::Result::not_finite)
     report_not_finite("Model.train_on_batch", first_not_finite(), "this batch");
   return step_->loss();
 }
 
 template <class T>
-bool StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions) {
-  const Claim claim(network_.users, Claim::writing, "Model.fit");
-  const InterruptScope scope;
+void StreamTrainer<T>::train(Data<T> data, double learning_rate, T* predictions) {
+  const AccessGuard::Changing changing(network_.guard, "Model.fit");
   const auto rows = data.rows;
-  switch (batches_.update(std::move(data), learning_rate, predictions, interrupt_count())) {
-    case Step<T>::Result::interrupted:
-      return false;
-    case Step<T>::Result::not_finite:
-      report_not_finite("Model.fit", batches_.first_not_finite(),
-                        "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(batch_));
-    case Step<T>::Result::done:
-      break;
-  }
+  if (batches_.update(std::move(data), learning_rate, predictions) == Step<T>::Result::not_finite)
+    report_not_finite("Model.fit", batches_.first_not_finite(),
+                      "epoch " + std::to_string(network_.epoch) + ", batch " + std::to_string(batch_));
   network_.row += rows;
   ++batch_;
   sums_.add(batches_.step());
-  return true;
 }
 
 template <class T>

@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "network/claim.h"
 #include "network/evaluation.h"
 #include "network/samplers/sampler.h"
 #include "network/step.h"
@@ -21,7 +20,7 @@ struct RunLimits {
 template <class T>
 class Trainer {
  public:
-  // For who has claimed the network's fits. The sampler is of as many rows as the data.
+  // For whose fit of the network it is. The sampler is of as many rows as the data.
   Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, int batch_size, std::shared_ptr<Sampler> sampler,
           GradientRoute route, T* predictions);
   ~Trainer() { network_.end_epoch(); }
@@ -30,8 +29,8 @@ class Trainer {
 
   std::int64_t batches_per_epoch() const { return (data_->rows + batch_size_ - 1) / batch_size_; }
 
-  // Trains until a limit is reached or an interrupt is pending. rates holds one rate a batch, or a single one for all.
-  // Appends the mean loss of each finished epoch; returns the batches done.
+  // Trains until a limit is reached. Throws Interrupted between two updates. rates holds one rate a batch, or a single
+  // one for all. Appends the mean loss of each finished epoch; returns the batches done.
   std::int64_t run(const std::vector<double>& rates, RunLimits limits, std::vector<double>& epoch_losses);
 
   // Mean (or sum) of the losses so far in the running epoch; NaN before its first batch.
@@ -75,11 +74,11 @@ template <class T>
 class BatchTrainer {
  public:
   explicit BatchTrainer(Network<T>& network) : network_(network) {}
-  // One update; returns the batch's loss before it.
+  // One update; returns the batch's loss before it. Throws Interrupted.
   double train(Data<T> data, double learning_rate);
 
-  // One update of a fit that has claimed the network; gives up beyond so many interrupts.
-  typename Step<T>::Result update(Data<T> data, double learning_rate, T* predictions, std::uint64_t interrupts);
+  // The same for who changes the network. Throws Interrupted.
+  typename Step<T>::Result update(Data<T> data, double learning_rate, T* predictions);
   Step<T>& step() { return *step_; }
   std::string first_not_finite() { return step_->first_not_finite(order_.data(), static_cast<int>(data_.rows)); }
 
@@ -95,7 +94,7 @@ class BatchTrainer {
 template <class T>
 class StreamTrainer {
  public:
-  // For who has claimed the network's fits.
+  // For whose fit of the network it is.
   explicit StreamTrainer(Network<T>& network) : network_(network), batches_(network) {}
   ~StreamTrainer() { network_.end_epoch(); }
   StreamTrainer(const StreamTrainer&) = delete;
@@ -103,8 +102,8 @@ class StreamTrainer {
 
   const Network<T>& network() const { return network_; }
 
-  // One update; predictions (rows, outputs) may be nullptr. False if it gave the batch up for an interrupt.
-  bool train(Data<T> data, double learning_rate, T* predictions);
+  // One update; predictions (rows, outputs) may be nullptr. Throws Interrupted.
+  void train(Data<T> data, double learning_rate, T* predictions);
   // Returns the mean loss of the epoch.
   double finish_epoch();
 

@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "network/buffer.h"
 #include "network/layers/layer.h"
+#include "runtime/process.h"
 
 namespace fallline {
 
@@ -72,7 +72,7 @@ class IdleWorkspaces {
   template <class Network>
   std::unique_ptr<Workspace<T>> take(const Network& network, int rows) {
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(process_mutex());
       if (!idle_.empty() && idle_.back()->capacity >= rows) {
         auto last = std::move(idle_.back());
         idle_.pop_back();
@@ -84,18 +84,17 @@ class IdleWorkspaces {
 
   // The largest stay on top; a few are enough.
   void give(std::unique_ptr<Workspace<T>> work) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(process_mutex());
     if (idle_.size() < 8 && (idle_.empty() || idle_.back()->capacity <= work->capacity))
       idle_.push_back(std::move(work));
   }
 
   void clear() {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(process_mutex());
     idle_.clear();
   }
 
  private:
-  std::mutex mutex_;
   std::vector<std::unique_ptr<Workspace<T>>> idle_;
 };
 

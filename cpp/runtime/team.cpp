@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include <omp.h>
-#include <pthread.h>
 
 #include <optional>
 #include <stdexcept>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "runtime/arithmetic.h"
+#include "runtime/process.h"
 #include "runtime/threads.h"
 
 namespace fallline {
@@ -33,13 +33,11 @@ namespace {
 thread_local bool within_team = false;  // of more than one thread
 thread_local int openmp_threads = 1;    // of the calling thread's latest team, which OpenMP keeps for the next
 
-std::atomic<int> forks{0};  // between the first process that loaded us and this one
 std::atomic<int> teams{0};
 std::atomic<int> team_threads{0};  // of all teams together
 
 // The parent's teams run on threads that the child does not have.
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
-  ++forks;
+[[maybe_unused]] const int reset = reset_in_child([] {
   teams = 0;
   team_threads = 0;
 });
@@ -52,7 +50,7 @@ class ActiveTeam {
     team_threads += threads;
   }
   ~ActiveTeam() {
-    if (forks != forks_) return;
+    if (forks() != forks_) return;
     --teams;
     team_threads -= threads_;
   }
@@ -61,7 +59,7 @@ class ActiveTeam {
 
  private:
   int threads_;
-  int forks_ = forks;
+  int forks_ = forks();
 };
 
 void pause() {
@@ -196,7 +194,7 @@ void run_team(int threads, TeamBody body) {
 
 int active_teams() { return teams.load(std::memory_order_relaxed); }
 
-bool forked_child() { return forks.load(std::memory_order_relaxed) > 0; }
+bool forked_child() { return forks() > 0; }
 
 int threads_for(double useful) {
   if (useful < 2 || within_team) return 1;

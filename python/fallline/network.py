@@ -50,7 +50,7 @@ class Network:
         self.metadata: dict[str, Any] = {}
         self.notes: dict[str, Any] = {}  # of tools such as the command line, each under its name
         self.names = Names()
-        self.stop_training = self._averaging = False
+        self.stop_training = False
         self._unfinished: int | None = None  # where a fit with a backup began that has not come to its end
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
@@ -220,10 +220,11 @@ class Network:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Put the average of the weights in their place for a while, if the optimizer keeps one.
+        """Read the average of the weights in their place for a while, if the optimizer keeps one.
 
-        Meanwhile nothing may train or compile the model, or set its state. Copies and files made meanwhile hold what
-        is shown, as weights and as their average.
+        It is that of the moment when the block begins, and this thread's alone: others may read the weights, and
+        train them. In the block nothing may train or compile the model, or set its state. Copies and files made
+        meanwhile hold what is shown, as weights and as their average.
 
         Example:
             >>> import numpy as np
@@ -236,16 +237,14 @@ class Network:
         """
         network = self._network
         kept = self._course is not None and self._course.optimizer.average is not None
-        if network is None or not kept or network.step == 0:
+        if network is None or not kept:
             yield
             return
-        network.swap_average()
-        self._averaging = True
+        network.show_average()
         try:
             yield
         finally:
-            self._averaging = False
-            network.swap_average()
+            network.hide_average()
 
     def measure(self, data: Data, batch_size: int = 0) -> dict[str, float]:
         """Return evaluate() of data that are checked already."""
@@ -357,7 +356,7 @@ class Network:
         return self._network
 
     def _refuse_while_averaged(self, operation: str) -> None:
-        if self._averaging:
+        if self._network is not None and self._network.shows_average:
             expected = "the end of `with model.averaged():` before"
             raise RuntimeError(
                 message(operation, "model", "has its average in place of its weights", expected)

@@ -104,7 +104,7 @@ class StatefulNetwork(Network):
             RuntimeError: the model is not built.
         """
         network = self._built("Model.get_weights")
-        return [network.get_parameter(i) for i in range(len(network.parameters))]
+        return network.get_weights()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Write all weights, in the order of get_weights().
@@ -124,8 +124,7 @@ class StatefulNetwork(Network):
             as_weight(value, shape, self.dtype, operation, f"weights[{i}]")
             for i, (value, shape) in enumerate(zip(weights, shapes, strict=True))
         ]
-        for i, array in enumerate(arrays):
-            network.set_parameter(i, array)
+        network.set_weights(arrays)
 
     def get_state(self) -> dict[str, Any]:
         """Return copies of what training changes: weights, optimizer state and counters.
@@ -143,16 +142,15 @@ class StatefulNetwork(Network):
         """
         network = self._built("Model.get_state")
         names = _array_names(self)
-        arrays = {name: network.get_parameter(i) for i, name in enumerate(names)} | {
-            f"{name}.{slot}": network.get_slot(s, i)
-            for s, slot in enumerate(network.slots)
-            for i, name in enumerate(names)
-        }
-        if self._averaging:  # in the weights' place, it is its own average
-            arrays |= {f"{name}.average": arrays[name] for name in names}
-        if self._course is not None:
-            arrays |= self._course.get_state()
-        return {"step": network.step, "epoch": network.epoch, "begun": network.row > 0, "arrays": arrays}
+        with network.reading():  # another thread may be training
+            weights, slots, step, epoch, row = network.get_state()
+            course = {} if self._course is None else self._course.get_state()
+        arrays = dict(zip(names, weights, strict=True))
+        for slot, values in zip(network.slots, slots, strict=True):
+            arrays |= {f"{name}.{slot}": value for name, value in zip(names, values, strict=True)}
+        if network.shows_average:  # in the weights' place, it is its own average
+            arrays |= {f"{name}.average": value for name, value in zip(names, weights, strict=True)}
+        return {"step": step, "epoch": epoch, "begun": row > 0, "arrays": arrays | course}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go back to a get_state() of this model or of one declared alike.
@@ -201,11 +199,7 @@ class StatefulNetwork(Network):
         if course is not None and self._course is not None and course.stage != self._course.stage:
             self._enter(course)
         self._course = course
-        for i, value in enumerate(parameters):
-            network.set_parameter(i, value)
-            for s, values in enumerate(slots):
-                network.set_slot(s, i, values[i])
-        network.step, network.epoch, network.row = step, epoch + begun, 0
+        network.set_state(parameters, slots, step, epoch + begun)
 
     def __getstate__(self) -> dict[str, Any]:
         """Declarations, counters and plain arrays: all that pickle, deepcopy and save() need."""

@@ -15,6 +15,7 @@ NOT_IN_THE_STUB = """
 fallline._core.Fleet
 fallline._core.Minimizer
 fallline._core.Network
+fallline._core.Reading
 fallline._core.Sampler
 fallline._core.StreamTrainer
 fallline._core.Surface

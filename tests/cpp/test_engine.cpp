@@ -1,12 +1,11 @@
 // Training: the same bits on any number of threads and by either route of the gradient, gradients that are derivatives,
 // and states that runs can be cut at.
-#include <signal.h>
 
 #include <chrono>
 #include <thread>
 
 #include "engine_cases.h"
-#include "runtime/interrupt.h"
+#include "runtime/signals.h"
 
 namespace fallline::testing {
 namespace {
@@ -200,6 +199,20 @@ TEST(a_rate_for_each_batch) {
   CHECK(state(*listed.net) == state(*constant.net));
 }
 
+// A signal is always pending, and its handler raises from the first call on, or a later one.
+struct SignalHandler {
+  explicit SignalHandler(int quiet = 0) {
+    calls = 0;
+    raises_after = quiet;
+    handle_signals_by([] { return calls++ >= raises_after; });
+  }
+  ~SignalHandler() { handle_signals_by(nullptr); }
+  SignalHandler(const SignalHandler&) = delete;
+  SignalHandler& operator=(const SignalHandler&) = delete;
+
+  static inline std::atomic<int> calls{0}, raises_after{0};
+};
+
 // After `done` batches the state is that of a run of so many, and training goes on from there.
 void check_cut(Run<float>& cut, std::int64_t done) {
   CHECK(done > 0);
@@ -220,45 +233,35 @@ TEST(a_time_limit_leaves_a_consistent_state) {
   }
 }
 
-TEST(an_interrupt_leaves_a_consistent_state) {
-  const auto previous = signal(SIGINT, [](int) {});
+TEST(a_handler_that_raises_leaves_a_consistent_state) {
   for (const int threads : {1, 3}) {
     const Threads limit(threads);
+    const SignalHandler handler;
     Run<float> run;
-    const auto before = interrupt_count();
-    std::thread other([] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      raise(SIGINT);
-    });
-    const std::int64_t done = run.go(epochs(1000000));
-    other.join();
-    CHECK_EQUAL(interrupt_count(), before + 1);
-    check_cut(run, done);
+    begin_signals();
+    CHECK_THROWS(Interrupted, run.go(epochs(1000000)));
+    check_cut(run, static_cast<std::int64_t>(run.net->step));
   }
-  signal(SIGINT, previous);
 }
 
-// Neither of a run that has ended nor of one on another thread: only runs listen to Ctrl-C.
-TEST(an_interrupt_does_not_reach_single_batches) {
-  const auto previous = signal(SIGINT, [](int) {});
-  const Rows<double> rows(20, inputs, outputs, false, 50);
-  const auto make = [] {
-    return network<double>(inputs, {dense(8, "tanh"), dense(outputs, "softmax")}, loss("cross_entropy"), sgd());
-  };
-  const auto net = make(), expected = make();
-  Buffer<double> gradient, expected_gradient;
-  BatchTrainer<double>(*expected).train(rows.data(true), 0.1);
-  const double expected_loss = loss_and_gradient(*expected, rows.data(true), expected_gradient);
-  {
-    const InterruptScope run;
-    raise(SIGINT);
-  }
-  BatchTrainer<double>(*net).train(rows.data(true), 0.1);
-  const double after = loss_and_gradient(*net, rows.data(true), gradient);
-  signal(SIGINT, previous);
-  CHECK(state(*net) == state(*expected));
-  CHECK_EQUAL(after, expected_loss);
-  CHECK(unpacked(*net, gradient.data()) == unpacked(*expected, expected_gradient.data()));
+TEST(a_handler_that_does_not_raise_changes_nothing) {
+  SignalHandler handler(1 << 30);
+  Run<float> run;
+  begin_signals();
+  check_cut(run, run.go({1000000, 1000000, 0.3}));
+  CHECK(SignalHandler::calls > 1);
+}
+
+TEST(a_long_batch_is_given_up) {
+  const Rows<float> rows(4000, inputs, outputs, false, 50);
+  const auto net = network<float>(inputs, {dense(1500, "tanh"), dense(1500, "tanh"), dense(outputs, "softmax")},
+                                  loss("cross_entropy"), adam());
+  const auto before = state(*net);
+  const SignalHandler handler;
+  begin_signals();
+  BatchTrainer<float> trainer(*net);
+  CHECK_THROWS(Interrupted, trainer.train(rows.data(true), 0.1));
+  CHECK(state(*net) == before);
 }
 
 TEST(a_loss_that_is_not_finite_throws_and_leaves_the_weights) {
@@ -312,8 +315,8 @@ TEST(single_batches_train_like_a_run) {
 
 TEST(one_fit_at_a_time) {
   Run<float> run;
-  const Claim first(run.net->fits, Claim::writing, "first");
-  CHECK_THROWS(std::runtime_error, Claim(run.net->fits, Claim::writing, "second"));
+  const AccessGuard::Fit first(run.net->guard, "first");
+  CHECK_THROWS(std::runtime_error, AccessGuard::Fit(run.net->guard, "second"));
 }
 
 }  // namespace

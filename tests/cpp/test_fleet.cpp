@@ -2,7 +2,6 @@
 #include "check.h"
 #include "engine_cases.h"
 #include "network/fleet.h"
-#include "runtime/interrupt.h"
 
 namespace fallline::testing {
 namespace {

@@ -1,5 +1,4 @@
-// Teams and their barriers, forks, CPU limits, Ctrl-C.
-#include <signal.h>
+// Teams and their barriers, forks, CPU limits.
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include "runtime/cgroup.h"
 #include "runtime/cpu.h"
 #include "runtime/dispatch.h"
-#include "runtime/interrupt.h"
 #include "runtime/team.h"
 #include "runtime/threads.h"
 
@@ -270,96 +268,6 @@ TEST(targets_from_the_narrowest_to_the_widest) {
   CHECK(std::find(usable.begin(), usable.end(), chosen_target().target->name) != usable.end());
   CHECK(!cpu_has("nonsense"));
   CHECK(l2_bytes() >= 64 * 1024);
-}
-
-std::atomic<int> handled{0};
-void plain_handler(int) { ++handled; }
-void handler_with_info(int, siginfo_t*, void*) { ++handled; }
-
-// SIGINT's action for a scope.
-class Action {
- public:
-  explicit Action(void (*handler)(int)) {
-    struct sigaction action{};
-    action.sa_handler = handler;
-    sigaction(SIGINT, &action, &before_);
-  }
-  explicit Action(void (*handler)(int, siginfo_t*, void*)) {
-    struct sigaction action{};
-    action.sa_sigaction = handler;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGINT, &action, &before_);
-  }
-  ~Action() { sigaction(SIGINT, &before_, nullptr); }
-  Action(const Action&) = delete;
-  Action& operator=(const Action&) = delete;
-
-  static struct sigaction now() {
-    struct sigaction action;
-    sigaction(SIGINT, nullptr, &action);
-    return action;
-  }
-
- private:
-  struct sigaction before_;
-};
-
-TEST(interrupts_are_counted_and_go_on_to_the_handler) {
-  handled = 0;
-  const Action action(plain_handler);
-  const auto before = interrupt_count();
-  {
-    const InterruptScope outer;
-    CHECK_EQUAL(interrupt_count(), before);
-    {
-      const InterruptScope inner;
-      raise(SIGINT);
-      CHECK_EQUAL(interrupt_count(), before + 1);
-      CHECK_EQUAL(handled.load(), 1);
-    }
-    raise(SIGINT);
-    CHECK_EQUAL(interrupt_count(), before + 2);
-    CHECK_EQUAL(handled.load(), 2);
-  }
-  CHECK(Action::now().sa_handler == plain_handler);
-  raise(SIGINT);
-  CHECK_EQUAL(interrupt_count(), before + 2);
-  CHECK_EQUAL(handled.load(), 3);
-}
-
-TEST(interrupt_scopes_respect_other_handlers) {
-  handled = 0;
-  const auto before = interrupt_count();
-  {
-    const Action action(handler_with_info);
-    const InterruptScope scope;
-    raise(SIGINT);
-    CHECK_EQUAL(interrupt_count(), before + 1);
-    CHECK_EQUAL(handled.load(), 1);
-    struct sigaction later{};  // someone installs one while the scope lives
-    later.sa_handler = plain_handler;
-    sigaction(SIGINT, &later, nullptr);
-  }
-  {
-    const Action ignored(SIG_IGN);
-    const InterruptScope scope;
-    raise(SIGINT);
-    CHECK_EQUAL(interrupt_count(), before + 1);
-  }
-}
-
-TEST(interrupt_scopes_on_many_threads) {
-  handled = 0;
-  const Action action(plain_handler);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([] {
-      for (int k = 0; k < 200; ++k) const InterruptScope scope;
-    });
-  for (int i = 0; i < 100; ++i) raise(SIGINT);
-  for (std::thread& each : threads) each.join();
-  CHECK_EQUAL(handled.load(), 100);
-  CHECK(Action::now().sa_handler == plain_handler);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "network/spec.h"
+#include "runtime/access_guard.h"
 
 namespace fallline {
 
@@ -71,8 +71,7 @@ class LearningSampler : public Sampler {
   virtual State get_state() const = 0;
   virtual void set_state(const State& state) = 0;
 
-  // Claimed by who trains, or looks.
-  mutable std::atomic<int> users{0};
+  mutable AccessGuard guard{"sampler"};  // for who trains, or looks
 };
 
 // From its spec, for so many rows; `values` has a number for each row where the kind asks for it.
