@@ -236,10 +236,12 @@ TEST(a_time_limit_leaves_a_consistent_state) {
 TEST(a_handler_that_raises_leaves_a_consistent_state) {
   for (const int threads : {1, 3}) {
     const Threads limit(threads);
-    const SignalHandler handler;
     Run<float> run;
-    begin_signals();
-    CHECK_THROWS(Interrupted, run.go(epochs(1000000)));
+    {
+      const SignalHandler handler;
+      begin_signals();
+      CHECK_THROWS(Interrupted, run.go(epochs(1000000)));
+    }
     check_cut(run, static_cast<std::int64_t>(run.net->step));
   }
 }
