@@ -1,6 +1,7 @@
 // Network as Python sees it: one class for both dtypes.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <thread>
@@ -19,16 +20,18 @@ struct Engine {
   Network<T> network;
   BatchTrainer<T> batches{network};
   std::vector<Spec> layers;
-  // Networks with the average of the weights, for the threads that look at it.
+  // Networks with the average of the weights, for the threads that look at it, and how many these are.
   std::map<std::thread::id, std::unique_ptr<Network<T>>> averages;
+  std::atomic<std::size_t> averages_shown{0};
 
   Engine(int inputs, const std::vector<Spec>& specs, std::uint64_t seed)
       : network(inputs, specs, seed), layers(specs) {}
 
   // What this thread reads.
   Network<T>& shown() {
+    if (averages_shown == 0) return network;
     const std::lock_guard lock(process_mutex());
-    const auto own = averages.empty() ? averages.end() : averages.find(std::this_thread::get_id());
+    const auto own = averages.find(std::this_thread::get_id());
     return own == averages.end() ? network : *own->second;
   }
 };
@@ -131,6 +134,7 @@ class PyNetwork {
         }
         const std::lock_guard lock(process_mutex());
         e.averages[std::this_thread::get_id()] = std::move(average);
+        e.averages_shown = e.averages.size();
       });
     });
   }
@@ -141,6 +145,7 @@ class PyNetwork {
       if (const auto own = e.averages.find(std::this_thread::get_id()); own != e.averages.end()) {
         average = std::move(own->second);
         e.averages.erase(own);
+        e.averages_shown = e.averages.size();
       }
     });
   }

@@ -24,7 +24,7 @@ void each_block(Network<T>& network, std::int64_t n, F f) {
   std::atomic<std::int64_t> next{0};
   const auto body = [&](Team& team, int) {
     for (std::int64_t i; !team.broken() && (i = next++) < blocks;) {
-      handle_signals();
+      if (i > 0) handle_signals();
       auto work = network.idle_workspaces().take(network, block);
       const std::int64_t first = i * block;
       f(*work, first, static_cast<int>(std::min<std::int64_t>(block, n - first)));

@@ -36,7 +36,8 @@ struct OptimizerSettings {
   Update<T> update_of(T* w, const T* g, std::ptrdiff_t n, const double* scalars, double learning_rate,
                       Scaled scale) const {
     constexpr T smallest = std::numeric_limits<T>::min();
-    const double whole = std::ldexp(scale.value, scale.exponent), shrink = 1 - learning_rate * weight_decay;
+    const double shrink = 1 - learning_rate * weight_decay;
+    const double whole = scale.exponent == 0 ? scale.value : std::ldexp(scale.value, scale.exponent);
     if (whole >= smallest) return {w, g, {}, n, scalars, whole, clip(), shrink, l2};
     const double rest = std::ldexp(scale.value, scale.exponent + 1 - std::numeric_limits<T>::min_exponent);
     return {w, g, {}, n, scalars, rest, clip(), shrink, l2, smallest};

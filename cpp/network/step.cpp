@@ -241,7 +241,7 @@ template <class T>
 void Step<T>::add_gradient(const Work& work, int thread, int done, int together, int rows, T* g) {
   const auto& [strip, layer, parameter, group] = work;
   const Place<T>& at = place(strip.layer, done);
-  if (layer->foreign()) return layer->gradient(strip, at, 0, together, g);
+  if (layer->foreign() || rows <= piece_rows) return layer->gradient(strip, at, 0, together, g);
   const WaitingSums<T> waiting =
       waiting_.size() > 0 ? WaitingSums<T>{waiting_.data() + strip.offset, network_.arena_size()}
                           : WaitingSums<T>{cache_[static_cast<std::size_t>(thread)].data() + in_cache_, in_cache_};
