@@ -1,9 +1,10 @@
 #include "runtime/team.h"
 
-#include <algorithm>
-
 #include <omp.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -62,6 +63,11 @@ class ActiveTeam {
   int forks_ = forks();
 };
 
+std::ptrdiff_t counted_threads() {
+  std::error_code none;
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task", none), {});
+}
+
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -112,19 +118,27 @@ class TeamRun {
   }
 
  private:
-  // libgomp ends the process where the system grants no thread, so a team larger than the one before is tried out: with
-  // twice the threads, since those that end may count a little longer.
+  // libgomp ends the process where the system grants no thread, so a team larger than the one before is tried out
+  // first.
   bool openmp_gets_threads() const {
-    const int more = 2 * (threads_ - openmp_threads);
-    std::vector<std::jthread> tried;
-    std::atomic<bool> over{false};
-    try {
-      while (std::ssize(tried) < more) tried.emplace_back([&] { over.wait(false); });
-    } catch (const std::exception&) {
+    const int more = threads_ - openmp_threads;
+    if (more <= 0) return true;
+    const auto before = counted_threads();
+    bool granted = true;
+    {
+      std::atomic<bool> over{false};
+      std::vector<std::jthread> tried;
+      try {
+        while (std::ssize(tried) < more) tried.emplace_back([&] { over.wait(false); });
+      } catch (const std::exception&) {
+        granted = false;
+      }
+      over = true;
+      over.notify_all();
     }
-    over = true;
-    over.notify_all();
-    return std::ssize(tried) >= more;
+    // The system counts a thread a little longer than it runs.
+    for (int i = 0; i < 1000 && counted_threads() > before; ++i) std::this_thread::yield();
+    return granted;
   }
 
   void run_openmp() {
