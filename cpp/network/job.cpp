@@ -38,14 +38,18 @@ NetworkJob<T>::NetworkJob(Network<T>& network, std::shared_ptr<const Data<T>> da
       held_out_(std::move(held_out)),
       stopping_(patience) {}
 
+// An epoch whose measurement is interrupted is not told of.
 template <class T>
 void NetworkJob<T>::finish_epoch(double loss) {
-  --this->left_;
-  this->losses_.push_back(loss);
-  if (!held_out_ && !stopping_) return;
+  const auto count = [&] {
+    --this->left_;
+    this->losses_.push_back(loss);
+  };
+  if (!held_out_ && !stopping_) return count();
   const AccessGuard::Changing changing(network_.guard, "Model.fit");
   const Averaged<T> averaged(network_);
   if (held_out_) this->held_out_losses_.push_back(mean_loss(network_, *held_out_, static_cast<T*>(nullptr)));
+  count();
   if (!stopping_) return;
   using Verdict = EarlyStopping::Verdict;
   const auto verdict = stopping_->judge(stopping_->rule().of_validation ? this->held_out_losses_.back() : loss);
@@ -90,9 +94,15 @@ void TrainerJob<T>::advance(double seconds) {
                      nullptr);
   const auto& rates = next_rates();
   std::vector<double> losses;
+  struct Count {  // of the rates that updates have used, however the run ends
+    TrainerJob& job;
+    std::uint64_t before = job.network_.step;
+    ~Count() { job.used_ += static_cast<std::ptrdiff_t>(job.network_.step - before); }
+  };
   try {
+    const Count count{*this};
     constexpr auto all = std::numeric_limits<std::int64_t>::max();
-    used_ += trainer_->run(rates, {1, rates_.schedule ? std::ssize(rates) : all, seconds}, losses);
+    trainer_->run(rates, {1, rates_.schedule ? std::ssize(rates) : all, seconds}, losses);
     if (!losses.empty()) this->finish_epoch(losses.front());
   } catch (const NonFiniteLoss& error) {
     this->stop(Job::End::not_finite, error.what());

@@ -115,7 +115,8 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
   auto result = Step<T>::Result::done;
   const Load load = step_.load(batch_size_);
   while (done < last && limits.epochs > 0 && result == Step<T>::Result::done && Clock::now() < deadline) {
-    std::optional<AccessGuard::Changing> sampling;
+    changing.gap();
+    std::optional<AccessGuard::Changing> sampling;  // not over the gap: who reads the network may read the sampler too
     if (LearningSampler* learning = sampler_->learning()) sampling.emplace(learning->guard, "Model.fit");
     if (network_.row == 0) begin_epoch();
     const std::int64_t before = done;
@@ -127,8 +128,6 @@ std::int64_t Trainer<T>::run(const std::vector<double>& rates, RunLimits limits,
       network_.end_epoch();
       --limits.epochs;
     }
-    sampling.reset();  // who reads the network may read the sampler too
-    changing.gap();
   }
   if (result == Step<T>::Result::interrupted) throw Interrupted();
   if (result == Step<T>::Result::not_finite) {
