@@ -265,12 +265,12 @@ def test_ctrl_c_ends_between_two_points_from_which_it_goes_on(case, rng):
 
 @minimizers
 def test_a_method_at_work_is_not_read(case):
-    """As another thread might, while an evaluation runs."""
+    """By the function that it evaluates, in the middle of an iteration."""
     method, seen = case().start(0), []
 
     def bowl(x, gradient=None):
         for read in (method.get_state, lambda: method.x, lambda: method.value, lambda: method.reason):
-            with refuses(RuntimeError, "is being trained by another thread"):
+            with refuses(RuntimeError, "inside an update that called this"):
                 read()
         seen.append(x)
         if gradient is not None:
