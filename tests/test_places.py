@@ -119,6 +119,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything(kind, blobs, 
         assert files_below(tmp_path) == before
 
 
+def test_a_folder_that_cannot_be_made_is_named_as_it_was_given(blobs, tmp_path):
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    for name, shown in (("best", "best"), ("at-{epoch}", "at-{")):
+        with pytest.raises(FileExistsError) as caught:
+            network().fit(*blobs, callbacks=[Forbidden(), fl.ModelCheckpoint(tmp_path / "gone" / name)])
+        assert caught.value.filename == str(tmp_path / "gone" / shown)
+
+
 def test_a_model_that_is_not_built_stays_so(blobs, tmp_path):
     model = fl.Model([fl.Dense(4, activation="softmax")], seed=0)
     model.compile("adam", "cross_entropy")

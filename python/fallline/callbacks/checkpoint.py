@@ -76,7 +76,7 @@ class ModelCheckpoint(Monitor):
             known = ", ".join(f"{{{name}}}" for name in ("epoch", *measured, *logged))
             raise ValueError(message("ModelCheckpoint", "path", got, f"names among {known}")) from None
         files.check_place(place)
-        files.make_folder(f"{self.path.partition('{')[0]}_")  # as far as they are known
+        files.make_folder("".join(self.path.partition("{")[:2]))  # as far as they are known
 
     def _example(self, measured: Mapping[str, float], logged: Sequence[str]) -> str:
         """Return a path as it may come to be; what callbacks log may be integers."""
