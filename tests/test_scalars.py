@@ -230,6 +230,29 @@ def test_masked_elements_are_refused_wherever_they_are_given(data):
         line().fit(np.ones((2, 1)), [1.0, np.ma.masked])
 
 
+def test_masked_elements_are_refused_in_what_functions_give_and_in_steps():
+    theta, masked = np.ones(2), np.ma.masked_array([1.0, 2.0], [False, True])
+    optimizer = fl.SGD(0.1)
+    with refuses(ValueError, r"SGD.step: grads has 1 masked elements"):
+        optimizer.step([theta, np.ones(1)], [masked, np.ones(1)])
+    with refuses(ValueError, r"SGD.step: params has 1 masked elements"):
+        optimizer.step([masked], [theta])
+    assert theta.tolist() == [1, 1]
+    assert optimizer.state_dict()["step"] == 0
+    with refuses(ValueError, r"minimize: fun\(x\)\[1\] has 1 masked elements"):
+        fl.minimize(lambda x: (float(x @ x), np.ma.masked_array(2 * x, masked.mask)), theta)
+
+    def squares(y_true, y_pred):
+        error = y_pred - y_true
+        return (error**2)[:, 0], np.ma.masked_greater(2 * error, -100.0)
+
+    model = line()
+    model.build(1)
+    model.compile("sgd", squares)
+    with unchanged(model), refuses(ValueError, r"gradients of 'squares' has 2 masked elements"):
+        model.fit(np.ones((2, 1)), np.ones(2))
+
+
 class Variable:
     """As files of netCDF have them: an array when it is asked for one, with a mask."""
 

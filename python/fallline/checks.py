@@ -111,17 +111,18 @@ def choice(operation: str, argument: str, value: Any, known: Iterable[str]) -> s
 
 def unmasked(operation: str, argument: str, value: Any) -> Array:
     """Return value as an array after checking that it is one, and that no element is masked."""
-    _refuse_masked(operation, argument, value if isinstance(value, list | tuple) else ())
+    refuse_masked(operation, argument, value if isinstance(value, list | tuple) else ())
     try:
         array = np.asanyarray(value)
     except ValueError as error:
         got = f"is no array ({error})"
         raise ValueError(message(operation, argument, got, "a table of numbers")) from None
-    _refuse_masked(operation, argument, (array,))
+    refuse_masked(operation, argument, (array,))
     return np.asarray(array)
 
 
-def _refuse_masked(operation: str, argument: str, parts: Iterable[Any]) -> None:
+def refuse_masked(operation: str, argument: str, parts: Iterable[Any]) -> None:
+    """Check that no element of some arrays is masked; what is no array passes."""
     masks = sys.modules.get("numpy.ma")  # it takes time to import, and where it is not, nothing is masked
     masked = sum(masks.count_masked(p) for p in parts if isinstance(p, masks.MaskedArray)) if masks else 0
     if masked:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fallline.checks import flag
+from fallline.checks import flag, unmasked
 from fallline.errors import message
 from fallline.losses.loss import Loss
 
@@ -85,7 +85,10 @@ class FunctionLoss(Loss):
                     "FunctionLoss", f"answer of {self.name!r}", got, "(values (n,), gradients (n, outputs))"
                 )
             )
-        values, gradients = (np.asarray(part) for part in answer)
+        values, gradients = (
+            unmasked("FunctionLoss", f"{what} of {self.name!r}", part)
+            for what, part in zip(("values", "gradients"), answer, strict=True)
+        )
         for what, part, shape in (("values", values, (len(y_pred),)), ("gradients", gradients, y_pred.shape)):
             if part.shape != shape:
                 raise ValueError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline import _core, schedules
-from fallline.checks import integer, number
+from fallline.checks import integer, number, refuse_masked
 from fallline.errors import message
 from fallline.optimizers.optimizer import Optimizer
 from fallline.schedules.schedule import as_rate
@@ -157,7 +157,7 @@ class FirstOrder(Optimizer):
 
         Raises:
             TypeError: a wrong dtype.
-            ValueError: a wrong shape, or not the arrays of the calls before.
+            ValueError: a wrong shape, masked elements, or not the arrays of the calls before.
 
         Example:
             >>> import numpy as np
@@ -182,6 +182,8 @@ class FirstOrder(Optimizer):
         operation = f"{type(self).__name__}.step"
         if len({id(param) for param in params}) < len(params):
             raise ValueError(message(operation, "params", "has one array twice", "each array once"))
+        refuse_masked(operation, "params", params)
+        refuse_masked(operation, "grads", grads)
         if any(np.shape(param) != np.shape(grad) for param, grad in zip(params, grads, strict=False)):
             return  # the core says which
         before = slots[0] if slots else params

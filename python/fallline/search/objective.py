@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fallline.checks import unmasked
 from fallline.errors import message
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Objective:
         if not (isinstance(answer, tuple | list) and len(answer) == 2):
             got = f"is {_brief(answer)}"
             raise TypeError(message(OPERATION, "fun(x)", got, "(value, gradient): the optimizer follows it"))
-        value, gradient = _value(answer[0], "fun(x)[0]"), np.asarray(answer[1])
+        value = _value(answer[0], "fun(x)[0]")
+        gradient = unmasked(OPERATION, "fun(x)[1]", answer[1])
         if gradient.dtype.kind not in "fiub":
             got = f"has dtype {gradient.dtype}"
             raise TypeError(message(OPERATION, "fun(x)[1]", got, "numbers, the gradient at x"))
