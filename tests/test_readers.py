@@ -257,3 +257,42 @@ def test_readers_never_see_the_average_of_validation(data):
     )
     assert seen
     assert all(seen)
+
+
+def test_best_weights_come_back_beside_readers(run_script):
+    out = run_script(
+        """
+import threading
+import numpy as np
+import fallline as fl
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(200, 32)).astype(np.float32), rng.integers(0, 4, 200)
+models = [fl.Model([fl.Input(32), fl.Dense(256, "relu"), fl.Dense(4, "softmax")], seed=s) for s in range(8)]
+for model in models:
+    model.compile(fl.Adam(0.05), "cross_entropy")
+over = threading.Event()
+def look():
+    while not over.is_set():
+        for model in models:
+            model.get_state()
+for _ in range(2):
+    threading.Thread(target=look, daemon=True).start()
+stop = fl.EarlyStopping(patience=20)
+for _ in range(15):
+    fl.fit_many(models, X, y, epochs=4, validation_data=(X, y[::-1].copy()), early_stopping=stop, verbose=0)
+over.set()
+print("end")
+""",
+        timeout=60,
+    )
+    assert out == "end\n"
+
+
+def test_an_average_inside_an_average_is_the_same(data):
+    model = classifier(fl.Adam(0.01, average=0.9))
+    model.fit(*data)
+    with model.averaged():
+        shown = model.get_weights()
+        with model.averaged():
+            assert_same_bits(model.get_weights(), shown)
+        assert_same_bits(model.get_weights(), shown)

@@ -82,7 +82,9 @@ class PyFleet {
 
   void finish() {
     const AccessGuard::Fit alone(guard_, "Fleet.finish");
-    for (const auto& each : jobs_) each->finish();
+    in_network([&] {
+      for (const auto& each : jobs_) each->finish();
+    });
   }
 
   void close() {

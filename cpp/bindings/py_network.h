@@ -133,7 +133,7 @@ class PyNetwork {
           average->take_average(e.network);
         }
         const std::lock_guard lock(process_mutex());
-        e.averages[std::this_thread::get_id()] = std::move(average);
+        std::swap(e.averages[std::this_thread::get_id()], average);  // what was there goes when the lock is free
         e.averages_shown = e.averages.size();
       });
     });

@@ -237,7 +237,7 @@ class Network:
         """
         network = self._network
         kept = self._course is not None and self._course.optimizer.average is not None
-        if network is None or not kept:
+        if network is None or not kept or network.shows_average:
             yield
             return
         network.show_average()
