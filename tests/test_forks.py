@@ -199,3 +199,54 @@ model = classifier()
 """
     )
     assert out == "True (4000, 4)\n"
+
+
+def test_a_child_trains_on_all_rows_on_threads_of_its_own(run_script):
+    """Its first threads have the names of those that are gone, and the epoch that these left is over."""
+    out = run_script(
+        MODELS
+        + """
+busy, stop = classifier(), threading.Event()
+class Stop(fl.Callback):
+    def on_epoch_end(self, epoch, logs):
+        self.model.stop_training = stop.is_set()
+
+thread = threading.Thread(target=lambda: busy.fit(X, y, epochs=10**6, callbacks=[Stop()]))
+thread.start()
+while busy._network.step < 50:
+    time.sleep(0.001)
+
+def child():
+    together, locked = threading.Barrier(8), []
+    def read():
+        together.wait()
+        for call in (lambda: busy.predict(X), lambda: busy.fit(X, y)):
+            try:
+                call()
+            except RuntimeError as error:
+                if "called from" in str(error):
+                    locked.append(error)
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return bool(locked)
+
+def child_in_the_middle():
+    state = busy.get_state()
+    if not state["begun"]:
+        return 0
+    told = classifier()
+    told.set_state(state)
+    busy.fit(X, y)
+    told.fit(X, y)
+    return 1 + all((a == b).all() for a, b in zip(told.get_weights(), busy.get_weights()))
+
+print({in_child(child, 10) for _ in range(5)}, {in_child(child_in_the_middle) for _ in range(20)} - {0})
+stop.set()
+thread.join()
+""",
+        timeout=120,
+    )
+    assert out == "{0} {2}\n"

@@ -151,12 +151,10 @@ void MinimizerJob<T>::advance(double /*seconds*/) {
       this->stop(Job::End::optimizer, minimizer_.reason());
     } else {
       done = iterate();
+      if (done) ++this->network_.epoch;
     }
   }
-  if (done) {
-    ++this->network_.epoch;
-    this->finish_epoch(minimizer_.value());
-  }
+  if (done) this->finish_epoch(minimizer_.value());
   if (this->end_ != Job::End::none)
     finish();
   else if (this->left_ == 0)

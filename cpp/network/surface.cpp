@@ -13,6 +13,7 @@ Surface<T>::Surface(Network<T>& network, std::shared_ptr<const Data<T>> data)
       order_(static_cast<std::size_t>(data_->rows)),
       look_every_(1 + static_cast<std::int64_t>(flops_between_looks /
                                                 (network.flops_per_row() * static_cast<double>(data_->rows) + 1))) {
+  network_.end_epoch();
   std::iota(order_.begin(), order_.end(), 0);
   std::vector<bool> learns(network.parameters().size());
   for (const Strip& strip : network.strips()) learns[static_cast<std::size_t>(strip.parameter)] = true;

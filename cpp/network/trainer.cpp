@@ -19,6 +19,7 @@ Trainer<T>::Trainer(Network<T>& network, std::shared_ptr<const Data<T>> data, in
       step_(network, *data_, batch_size_, route),
       order_(static_cast<std::size_t>(data_->rows)),
       look_every_(1 + static_cast<std::int64_t>(flops_between_looks / (network.flops_per_row() * batch_size_ + 1))) {
+  network_.end_epoch();  // that of a fit in the process that forked this one
   step_.keep_predictions(predictions);
   if (predictions && sampler_->weighs()) drawn_weights_.resize(order_.size());
   step_.sample_by(*sampler_, order_.data(), drawn_weights_.empty() ? nullptr : drawn_weights_.data());

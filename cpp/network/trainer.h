@@ -95,7 +95,7 @@ template <class T>
 class StreamTrainer {
  public:
   // For whose fit of the network it is.
-  explicit StreamTrainer(Network<T>& network) : network_(network), batches_(network) {}
+  explicit StreamTrainer(Network<T>& network) : network_(network), batches_(network) { network_.end_epoch(); }
   ~StreamTrainer() { network_.end_epoch(); }
   StreamTrainer(const StreamTrainer&) = delete;
   StreamTrainer& operator=(const StreamTrainer&) = delete;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -31,24 +32,45 @@ void wait_until(Lock& lock, Condition condition) {
   }
 }
 
+// Never destroyed: guards may live until the process ends.
+std::unordered_set<AccessGuard*>& guards() {
+  static auto* all = new std::unordered_set<AccessGuard*>;
+  return *all;
+}
+
+[[maybe_unused]] const int in_child = reset_in_child(AccessGuard::reset_all);
+
 }  // namespace
 
-AccessGuard::AccessGuard(const char* subject) : subject_(subject), forks_(fallline::forks()) {}
+AccessGuard::AccessGuard(const char* subject) : subject_(subject) {
+  const Lock lock(process_mutex());
+  guards().insert(this);
+}
 
-// What every access begins with. Where the process was forked since, the other threads are gone.
-void AccessGuard::begin(const char* operation, bool whole) {
+AccessGuard::~AccessGuard() {
+  const Lock lock(process_mutex());
+  guards().erase(this);
+}
+
+// At once, since the child's new threads get the names of those that are gone.
+void AccessGuard::reset_all() {
+  for (AccessGuard* guard : guards()) guard->reset();
+}
+
+void AccessGuard::reset() {
   const auto self = std::this_thread::get_id();
-  if (forks_ != fallline::forks()) {
-    forks_ = fallline::forks();
-    readers_ = static_cast<int>(std::count(reading.begin(), reading.end(), this));
-    waiting_ = admitted_ = 0;
-    if (changer_ != self) {
-      torn_ = torn_ || changing_;
-      changing_ = false;
-      changer_ = nobody;
-    }
-    if (fit_ != self) fit_ = nobody;
+  readers_ = static_cast<int>(std::count(reading.begin(), reading.end(), this));
+  waiting_ = admitted_ = 0;
+  if (changer_ != self) {
+    torn_ = torn_ || changing_;
+    changing_ = false;
+    changer_ = nobody;
   }
+  if (fit_ != self) fit_ = nobody;
+}
+
+// What every access begins with.
+void AccessGuard::begin(const char* operation, bool whole) const {
   if (torn_ && !whole)
     refuse(operation, "was inside an update of another thread when the process was forked",
            "set_weights() or load_model() before");
@@ -123,11 +145,15 @@ AccessGuard::Changing::~Changing() {
   if (whole_) guard_.torn_ = false;
   leave();
   guard_.changer_ = nobody;
+  guard_.admitted_ = guard_.waiting_;
   process_changed().notify_all();
 }
 
 void AccessGuard::Changing::enter(Lock& lock) {
-  wait_until(lock, [&] { return guard_.admitted_ == 0 && guard_.readers_ == 0 && !gate_is_closed(); });
+  // Where the gate is closed to readers, who passes it does not wait for them.
+  wait_until(lock, [&] {
+    return guard_.readers_ == 0 && !gate_is_closed() && (guard_.admitted_ == 0 || gate_may_be_closed());
+  });
   guard_.changing_ = true;
   ++changes;
   begin_access();

@@ -13,6 +13,7 @@ class AccessGuard {
  public:
   // What is guarded, in messages.
   explicit AccessGuard(const char* subject);
+  ~AccessGuard();
   AccessGuard(const AccessGuard&) = delete;
   AccessGuard& operator=(const AccessGuard&) = delete;
 
@@ -64,9 +65,13 @@ class AccessGuard {
   // Who changes it should come to a gap.
   bool wanted() const;
 
+  // In a child, whose only thread this is: the others' accesses are over.
+  static void reset_all();
+
  private:
   [[noreturn]] void refuse(const char* operation, const std::string& got, const char* expected) const;
-  void begin(const char* operation, bool whole);
+  void begin(const char* operation, bool whole) const;
+  void reset();
 
   const char* subject_;
   int readers_ = 0;
@@ -75,7 +80,6 @@ class AccessGuard {
   bool changing_ = false;        // `changer_` is inside a step, not at a gap
   std::thread::id changer_, fit_;
   bool torn_ = false;  // the process was forked inside a step of another thread
-  int forks_;
 };
 
 // This thread runs Python from inside a step: it changes nothing meanwhile.

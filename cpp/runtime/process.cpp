@@ -26,7 +26,8 @@ class Lasting {
 Lasting<std::mutex> mutex;
 Lasting<std::condition_variable> changed;
 std::atomic<int> fork_count{0};
-int accesses = 0;         // under way
+int accesses = 0;  // under way
+thread_local int own_accesses = 0;
 int changes = 0;          // of them, but for those that Python holds up
 int forking = 0;          // threads
 bool ended = false;       // the interpreter
@@ -62,7 +63,8 @@ void close_gate(std::unique_lock<std::mutex>& lock, const int& under_way) {
       changed.renew();
       ++fork_count;
       for (const auto reset : resets()) reset();
-      accesses = changes = forking = 0;
+      accesses = own_accesses;
+      changes = forking = 0;
       closed = ended;
     });
 
@@ -77,8 +79,12 @@ int reset_in_child(void (*reset)()) {
 
 int forks() { return fork_count.load(std::memory_order_relaxed); }
 
-void begin_access() { ++accesses; }
+void begin_access() {
+  ++accesses;
+  ++own_accesses;
+}
 void end_access() {
+  --own_accesses;
   if (--accesses == 0) changed.get().notify_all();
 }
 void begin_change() { ++changes; }
