@@ -171,7 +171,7 @@ class PyMinimizer {
   }
   void set_state(const std::map<std::string, std::vector<double>>& state) {
     in_network([&] {
-      const AccessGuard::Changing changing(minimizer_->guard, "Minimizer.set_state", true);
+      const AccessGuard::Changing changing(minimizer_->guard, "Minimizer.set_state", AccessGuard::Changing::whole);
       minimizer_->set_state(state);
     });
   }

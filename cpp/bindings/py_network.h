@@ -84,7 +84,7 @@ class PyNetwork {
       Network<T>& shown = e.shown();
       const py::array_t<T> a = plain<T>(e.network, index, value);
       in_network([&] {
-        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights");
+        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights", AccessGuard::Changing::writing);
         give(e.network, shown, index, a.data());
       });
     });
@@ -353,7 +353,7 @@ class PyNetwork {
         throw py::index_error("Network: " + std::to_string(slots.size()) + " slots; expected " +
                               std::to_string(e.network.slot_names().size()));
       in_network([&] {
-        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights", true);
+        const AccessGuard::Changing changing(e.network.guard, "Model.set_weights", AccessGuard::Changing::whole);
         for (int i = 0; i < std::ssize(values); ++i) {
           const auto k = static_cast<std::size_t>(i);
           give(e.network, shown, i, values[k].data());

@@ -44,7 +44,7 @@ class PySampler {
     for (const auto& [name, values] : state)
       named[py::cast<std::string>(name)] = numbers_of(py::reinterpret_borrow<py::object>(values), "state");
     in_network([&, own = learning()] {
-      const AccessGuard::Changing changing(own->guard, "Sampler", true);
+      const AccessGuard::Changing changing(own->guard, "Sampler", AccessGuard::Changing::whole);
       own->set_state(named);
     });
   }

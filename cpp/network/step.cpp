@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "runtime/signals.h"
 
@@ -155,7 +156,8 @@ void Step<T>::rows_phase(Team& team, int thread, const std::int64_t* index, int 
 template <class T>
 void Step<T>::look_for_signals() {
   constexpr double late = 0.03;
-  const BeforeChanges nothing_is_written_yet;
+  std::optional<BeforeChanges> nothing_is_written_yet;
+  if (updating_) nothing_is_written_yet.emplace();  // or else the weights may be those of a trial
   try {
     handle_signals(late);
   } catch (const Interrupted&) {
@@ -291,6 +293,7 @@ typename Step<T>::Result Step<T>::accumulate(Team& team, int thread, const std::
   const double weight = batch_weight(index, rows);
   const double scale = !network_.objective().mean ? 1 : weight > 0 ? 1 / weight : 0;
   if (updating) set_rates(thread, number, learning_rate);
+  if (thread == 0) updating_ = updating;
 
   double loss_sum = 0;
   for (int done = 0, together; done < rows; done += together) {

@@ -137,6 +137,7 @@ class Step {
   double mean_weight_ = 1;           // of all rows
   std::vector<double> row_squares_;  // of the rows in the workspace, for a sampler that learns
   double loss_sum_ = 0, weight_sum_ = 0, penalty_ = 0;
+  bool updating_ = false;  // with the batch under way; for thread 0
   std::atomic<bool> interrupted_{false}, not_finite_{false};
 };
 

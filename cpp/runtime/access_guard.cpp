@@ -120,15 +120,17 @@ AccessGuard::Reading::~Reading() {
   if (--guard_.readers_ == 0) process_changed().notify_all();
 }
 
-AccessGuard::Changing::Changing(AccessGuard& guard, const char* operation, bool whole) : guard_(guard), whole_(whole) {
+AccessGuard::Changing::Changing(AccessGuard& guard, const char* operation, Kind kind) : guard_(guard), kind_(kind) {
   Lock lock(process_mutex());
-  guard.begin(operation, whole);
+  guard.begin(operation, kind == whole);
   const auto self = std::this_thread::get_id();
   if (guard.changer_ == self)
     guard.refuse(operation, "is inside an update that called this", "the call after the update");
-  if (guard.changer_ != nobody) guard.refuse(operation, "is being trained by another thread", "one at a time");
+  if (guard.changer_ != nobody && guard.fit_ != nobody && kind != step)
+    guard.refuse(operation, "is being trained by another thread", "one at a time");
   if (std::find(reading.begin(), reading.end(), &guard) != reading.end())
     guard.refuse(operation, "is being read by what called this", "the call after it");
+  wait_until(lock, [&] { return guard.changer_ == nobody; });
   guard.changer_ = self;
   try {
     enter(lock);
@@ -142,7 +144,7 @@ AccessGuard::Changing::Changing(AccessGuard& guard, const char* operation, bool 
 
 AccessGuard::Changing::~Changing() {
   const Lock lock(process_mutex());
-  if (whole_) guard_.torn_ = false;
+  if (kind_ == whole) guard_.torn_ = false;
   leave();
   guard_.changer_ = nobody;
   guard_.admitted_ = guard_.waiting_;

@@ -30,11 +30,13 @@ class AccessGuard {
     AccessGuard& guard_;
   };
 
-  // Waits for readers to leave. Throws std::runtime_error if someone else changes it, or this thread reads it.
+  // Waits for readers and others who change it to leave. Throws std::runtime_error if this thread reads it.
   class Changing {
    public:
-    // `whole`: everything is written anew, which mends what a fork has torn.
-    Changing(AccessGuard& guard, const char* operation, bool whole = false);
+    // By the fit, or where there is none; by others who write, whom the steps of a fit refuse; and who write everything
+    // anew, which mends what a fork has torn.
+    enum Kind { step, writing, whole };
+    Changing(AccessGuard& guard, const char* operation, Kind kind = step);
     ~Changing();
     Changing(const Changing&) = delete;
     Changing& operator=(const Changing&) = delete;
@@ -47,7 +49,7 @@ class AccessGuard {
     void leave();
 
     AccessGuard& guard_;
-    bool whole_;
+    Kind kind_;
   };
 
   // Keeps other fits away. Throws std::runtime_error.

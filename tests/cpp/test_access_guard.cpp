@@ -71,6 +71,7 @@ TEST(a_reader_waits_for_one_gap) {
 TEST(calls_from_inside_and_a_second_change_are_refused) {
   AccessGuard guard("model");
   {
+    const AccessGuard::Fit fit(guard, "fit");
     const Changing changing(guard, "change");
     CHECK_THROWS(std::runtime_error, Reading(guard, "read"));
     CHECK_THROWS(std::runtime_error, Changing(guard, "again"));
@@ -78,13 +79,30 @@ TEST(calls_from_inside_and_a_second_change_are_refused) {
       const BeforeChanges whole;
       const Reading reading(guard, "read");
     }
-    std::thread([&] { CHECK_THROWS(std::runtime_error, Changing(guard, "beside")); }).join();
+    std::thread([&] { CHECK_THROWS(std::runtime_error, Changing(guard, "beside", Changing::writing)); }).join();
   }
   {
     const Reading reading(guard, "read");
     CHECK_THROWS(std::runtime_error, Changing(guard, "from a reader"));
   }
   const Changing later(guard, "change");
+}
+
+TEST(the_next_step_of_a_fit_waits_for_who_writes) {
+  AccessGuard guard("model");
+  const AccessGuard::Fit fit(guard, "fit");
+  std::atomic<bool> inside{false};
+  std::atomic<int> order{0};
+  std::thread writer([&] {
+    const Changing writing(guard, "set_weights", Changing::writing);
+    inside = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    order = 1;
+  });
+  while (!inside) std::this_thread::yield();
+  const Changing step(guard, "step");
+  CHECK_EQUAL(order.load(), 1);
+  writer.join();
 }
 
 // In a child of this process.
@@ -148,7 +166,7 @@ TEST(a_model_that_a_fork_has_torn_is_refused_until_it_is_written_anew) {
   CHECK_EQUAL(status_of_child([&] {
                 if (can_be_read(guard)) return 1;
                 {
-                  const Changing mending(guard, "set_weights", true);
+                  const Changing mending(guard, "set_weights", Changing::whole);
                 }
                 return can_be_read(guard) ? 0 : 2;
               }),
