@@ -142,6 +142,35 @@ def test_many_threads_enter_and_leave_blocks():
     assert fl.get_num_threads() == 7
 
 
+def test_blocks_of_other_threads_end_in_a_forked_child(run_script):
+    run_script(
+        """
+        import os, threading
+        import fallline as fl
+
+        before, inside, leave = fl.get_num_threads(), threading.Event(), threading.Event()
+
+        def elsewhere():
+            with fl.threads(before + 2):
+                inside.set()
+                leave.wait()
+
+        thread = threading.Thread(target=elsewhere, daemon=True)
+        with fl.threads(before + 1):
+            thread.start()
+            inside.wait()
+            child = os.fork()
+            if child == 0:
+                os._exit(fl.get_num_threads() != before + 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert fl.get_num_threads() == before + 2
+            leave.set()
+            thread.join()
+        assert fl.get_num_threads() == before
+        """
+    )
+
+
 def test_a_block_is_left_in_a_forked_child(run_script):
     out = run_script(
         """

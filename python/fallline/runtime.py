@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fallline import _core
@@ -77,11 +77,23 @@ class _Setting:
     """The number of threads that set_num_threads or a block of threads() asks for."""
 
     n: int | None
+    thread: int = field(default_factory=threading.get_ident)
 
 
 _settings = [_Setting(None)]  # that of the process, then those of the blocks at work, the latest last
 _lock = threading.Lock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def _leave_blocks_of_others() -> None:
+    """In the child of a fork, where no other thread is left to end its block."""
+    _settings[1:] = [setting for setting in _settings[1:] if setting.thread == threading.get_ident()]
+    _core.set_num_threads(_settings[-1].n)
+    _lock.release()
+
+
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_leave_blocks_of_others
+)
 
 
 def _checked(operation: str, n: int | None) -> int | None:
