@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -142,15 +143,20 @@ class StatefulNetwork(Network):
         """
         network = self._built("Model.get_state")
         names = _array_names(self)
-        with network.reading():  # another thread may be training
-            weights, slots, step, epoch, row = network.get_state()
-            course = {} if self._course is None else self._course.get_state()
+        for _ in range(100):
+            with network.reading():  # another thread may be training
+                course, known = self._course, network.slots
+                weights, slots, step, epoch, row = network.get_state()
+                learnt = {} if course is None else course.get_state()
+            if course is None or known == _core.optimizer_slots(course.optimizer.spec()):
+                break
+            time.sleep(0.001)  # a chain has compiled its next stage, and the model is about to know it
         arrays = dict(zip(names, weights, strict=True))
-        for slot, values in zip(network.slots, slots, strict=True):
+        for slot, values in zip(known, slots, strict=True):
             arrays |= {f"{name}.{slot}": value for name, value in zip(names, values, strict=True)}
         if network.shows_average:  # in the weights' place, it is its own average
             arrays |= {f"{name}.average": value for name, value in zip(names, weights, strict=True)}
-        return {"step": step, "epoch": epoch, "begun": row > 0, "arrays": arrays | course}
+        return {"step": step, "epoch": epoch, "begun": row > 0, "arrays": arrays | learnt}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go back to a get_state() of this model or of one declared alike.
